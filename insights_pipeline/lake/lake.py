@@ -1,0 +1,267 @@
+"""Delta tables: read by days and columns, append, replace whole partitions; atomic, retried on conflict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import cast
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from insights_pipeline.lake.days import DayRange
+from insights_pipeline.lake.tables import TABLES, Table
+
+# Which days an append touched: the landed-data sensor reads it back from the log.
+_TOUCHED = "insights.appended_days"
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Some days and columns of a table; `days` None is every day, `columns` None is every column.
+
+    `cadence` narrows the two tables that are also partitioned by it.
+    """
+
+    table: str
+    days: DayRange | None = None
+    columns: tuple[str, ...] | None = None
+    cadence: str | None = None
+
+    @property
+    def contract(self) -> Table:
+        return TABLES[self.table]
+
+    @property
+    def schema(self) -> pa.Schema:
+        schema = self.contract.schema
+        return schema if self.columns is None else pa.schema([schema.field(name) for name in self.columns])
+
+    def predicate(self) -> str | None:
+        """The slice as SQL over partition columns, or None for the whole table."""
+        terms = []
+        if self.days is not None:
+            terms.append(f"date >= '{self.days.first}' AND date <= '{self.days.last}'")
+        if self.cadence is not None:
+            terms.append(f"cadence = '{self.cadence}'")
+        return " AND ".join(terms) or None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One version of a table: what a query reads, whatever others write meanwhile."""
+
+    delta: DeltaTable = field(repr=False)
+    slice: Slice
+
+    def files(self) -> list[str]:
+        predicate = self.slice.predicate()
+        return self.delta.file_uris(file_pruning_predicate=predicate) if predicate else self.delta.file_uris()
+
+    def dataset(self) -> ds.Dataset:
+        return self.delta.to_pyarrow_dataset()
+
+
+class Lake:
+    """The Delta tables under one URI. Tables are created on first use from their contract."""
+
+    def __init__(self, uri: str, storage_options: Mapping[str, str] | None = None) -> None:
+        self.uri = uri.rstrip("/")
+        self._storage = dict(storage_options or {})
+        self._known: set[str] = set()
+
+    @property
+    def is_local(self) -> bool:
+        return "://" not in self.uri or self.uri.startswith("file://")
+
+    def snapshot(self, slice_: Slice) -> Snapshot:
+        return Snapshot(self._open(slice_.contract), slice_)
+
+    def read(self, slice_: Slice, *, where: ds.Expression | None = None) -> pa.Table:
+        """Rows of the slice as an Arrow table in the contract's column order and types."""
+        snapshot = self.snapshot(slice_)
+        condition = where
+        if slice_.days is not None:
+            in_days = (ds.field("date") >= slice_.days.first) & (ds.field("date") <= slice_.days.last)
+            condition = in_days if condition is None else condition & in_days
+        if slice_.cadence is not None:
+            of_cadence = ds.field("cadence") == slice_.cadence
+            condition = of_cadence if condition is None else condition & of_cadence
+        names = slice_.schema.names
+        return snapshot.dataset().to_table(columns=names, filter=condition).cast(slice_.schema)
+
+    def append(self, table: str, rows: pa.Table) -> None:
+        """Add rows; a concurrent replace of the same day makes one of the two retry."""
+        if rows.num_rows == 0:
+            return
+        contract = TABLES[table]
+        touched = sorted({str(day) for day in rows.column("date").unique().to_pylist()})
+        self._commit(
+            lambda: write_deltalake(
+                self._open(contract),
+                rows.select(contract.schema.names).cast(contract.schema),
+                mode="append",
+                writer_properties=_writer_properties(contract),
+                commit_properties=CommitProperties(custom_metadata={_TOUCHED: ",".join(touched)}),
+            )
+        )
+
+    def replace(self, into: Slice, make: Callable[[], pa.Table | pa.RecordBatchReader]) -> int:
+        """Replace the partitions of `into` with the rows that `make` returns; gives their count.
+
+        Either all of the old rows are seen or all of the new ones. `make` is called again when another
+        writer committed to the same partitions in between, so rows derived from them are derived anew.
+        """
+        contract = into.contract
+        predicate = into.predicate()
+        if predicate is None:
+            raise ValueError(f"replace of {into.table} needs days: replacing a whole table is never meant")
+        rows = 0
+
+        def counted(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
+            def batches() -> Iterator[pa.RecordBatch]:
+                nonlocal rows
+                for batch in reader:
+                    rows += batch.num_rows
+                    yield batch.select(contract.schema.names).cast(contract.schema)
+
+            return pa.RecordBatchReader.from_batches(contract.schema, batches())
+
+        def write() -> None:
+            nonlocal rows
+            rows = 0
+            delta = self._open(contract)  # before `make` reads, so that a write in between is a conflict
+            made = make()
+            reader = made.to_reader() if isinstance(made, pa.Table) else made
+            write_deltalake(
+                delta,
+                counted(reader),
+                mode="overwrite",
+                predicate=predicate,
+                writer_properties=_writer_properties(contract),
+            )
+
+        self._commit(write)
+        return rows
+
+    def days(self, table: str) -> set[date]:
+        """Days that have rows."""
+        partitions = self._open(TABLES[table]).partitions()
+        return {date.fromisoformat(str(partition["date"])) for partition in partitions}
+
+    def row_count(self, table: str) -> int:
+        actions = pa.table(self._open(TABLES[table]).get_add_actions(flatten=True))
+        return int(sum(actions.column("num_records").to_pylist()))
+
+    def chunks(self, table: str, days: DayRange, *, max_bytes: int = 128 * 2**20) -> list[DayRange]:
+        """The range cut into runs of days whose files stay below `max_bytes` together (a day is never cut)."""
+        actions = pa.table(self._open(TABLES[table]).get_add_actions(flatten=True))
+        size: dict[date, int] = {}
+        for day, bytes_ in zip(
+            actions.column("partition.date").to_pylist(),
+            actions.column("size_bytes").to_pylist(),
+            strict=True,
+        ):
+            size[day] = size.get(day, 0) + bytes_
+        chunks: list[DayRange] = []
+        filled = 0
+        for day in days:
+            bytes_ = size.get(day, 0)
+            if chunks and filled + bytes_ <= max_bytes:
+                chunks[-1] = DayRange(chunks[-1].first, day)
+                filled += bytes_
+            else:
+                chunks.append(DayRange.single(day))
+                filled = bytes_
+        return chunks
+
+    def version(self, table: str) -> int:
+        return self._open(TABLES[table]).version()
+
+    def appended_days(self, table: str, *, after_version: int) -> tuple[int, set[date]]:
+        """The newest version and the days that appends after `after_version` touched (replacements do not count)."""
+        delta = self._open(TABLES[table])
+        newest = delta.version()
+        days: set[date] = set()
+        if newest > after_version:
+            for commit in delta.history(newest - after_version):
+                if cast(int, commit["version"]) > after_version and (touched := commit.get(_TOUCHED)):
+                    days.update(date.fromisoformat(day) for day in str(touched).split(","))
+        return newest, days
+
+    def maintain(self, table: str, *, retention_days: int, now: date) -> dict[str, int]:
+        """Compact small files of days before yesterday and drop files replaced more than `retention_days` ago.
+
+        Recent days are left alone: their files are about to be replaced by the daily run anyway.
+        """
+        contract = TABLES[table]
+        settled = now - timedelta(days=2)
+        compacted = self._open(contract).optimize.compact(
+            partition_filters=[("date", "<=", str(settled))], writer_properties=_writer_properties(contract)
+        )
+        removed = self._open(contract).vacuum(retention_hours=retention_days * 24, dry_run=False)
+        return {
+            "files_before": int(compacted["numFilesRemoved"]),
+            "files_after": int(compacted["numFilesAdded"]),
+            "vacuumed": len(removed),
+        }
+
+    def _open(self, contract: Table) -> DeltaTable:
+        path = f"{self.uri}/{contract.name}"
+        if contract.name not in self._known:
+            self._create_or_extend(path, contract)
+            self._known.add(contract.name)
+        return DeltaTable(path, storage_options=self._storage)
+
+    def _create_or_extend(self, path: str, contract: Table) -> None:
+        if not DeltaTable.is_deltatable(path, storage_options=self._storage):
+            DeltaTable.create(
+                path,
+                contract.schema,
+                mode="ignore",
+                partition_by=list(contract.partition_by),
+                storage_options=self._storage,
+            )
+            return
+        delta = DeltaTable(path, storage_options=self._storage)
+        there = {column.name for column in delta.schema().fields}
+        missing = [name for name in contract.schema.names if name not in there]
+        if missing:  # a release added columns: old rows read as NULL
+            from deltalake import Schema
+
+            wanted = Schema.from_arrow(contract.schema)
+            delta.alter.add_columns([column for column in wanted.fields if column.name in missing])
+
+    @staticmethod
+    def _commit(write: Callable[[], None]) -> None:
+        for attempt in Retrying(
+            retry=retry_if_exception_type(CommitFailedError),
+            wait=wait_random_exponential(multiplier=0.05, max=2),
+            stop=stop_after_attempt(12),
+            reraise=True,
+        ):
+            with attempt:
+                write()
+
+
+def _writer_properties(contract: Table) -> WriterProperties:
+    return WriterProperties(compression="ZSTD", compression_level=1, max_row_group_size=contract.row_group)
+
+
+def rows_to_table(table: str, rows: Sequence[Mapping[str, object]]) -> pa.Table:
+    """Rows as dicts to an Arrow table of the contract; a missing key is NULL, an unknown one raises KeyError."""
+    schema = TABLES[table].schema
+    unknown = {key for row in rows for key in row} - set(schema.names)
+    if unknown:
+        raise KeyError(f"{table} has no column {', '.join(sorted(unknown))}")
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
+
+
+def now_ns() -> int:
+    """The clock; called at the edges only."""
+    return time.time_ns()
