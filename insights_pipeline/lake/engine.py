@@ -10,13 +10,16 @@ from typing import Any, Protocol, TypeAlias
 
 import duckdb
 import pyarrow as pa
+from duckdb import DuckDBPyConnection
 
 from insights_pipeline.lake.lake import Lake, Slice, Snapshot
 
 Source: TypeAlias = "Slice | pa.Table"
 Params = Mapping[str, object]
-Connect = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
+Connect = Callable[[], AbstractContextManager[DuckDBPyConnection]]
 BATCH_ROWS = 8_192
+
+__all__ = ["DuckDBEngine", "DuckDBPyConnection", "Engine", "Slice", "connect_with", "engine_config", "load_sql"]
 
 
 class Engine(Protocol):
@@ -59,7 +62,7 @@ def connect_with(config: Mapping[str, Any]) -> Connect:
     """A private in-memory DuckDB per operation, closed on every path."""
 
     @contextmanager
-    def connect() -> Iterator[duckdb.DuckDBPyConnection]:
+    def connect() -> Iterator[DuckDBPyConnection]:
         connection = duckdb.connect(":memory:", config=dict(config))
         try:
             yield connection
@@ -110,14 +113,14 @@ class DuckDBEngine:
 
             return self.lake.replace(into, make)
 
-    def _views(self, connection: duckdb.DuckDBPyConnection, sources: Mapping[str, Source]) -> None:
+    def _views(self, connection: DuckDBPyConnection, sources: Mapping[str, Source]) -> None:
         for name, source in sources.items():
             if isinstance(source, Slice):
                 self._slice_view(connection, name, self.lake.snapshot(source))
             else:
                 connection.register(name, source)
 
-    def _slice_view(self, connection: duckdb.DuckDBPyConnection, name: str, snapshot: Snapshot) -> None:
+    def _slice_view(self, connection: DuckDBPyConnection, name: str, snapshot: Snapshot) -> None:
         """A view over exactly the files of the snapshot, typed by the contract: a column that a file lacks is NULL."""
         slice_ = snapshot.slice
         connection.register(f"{name}__contract", slice_.contract.schema.empty_table())

@@ -1,0 +1,143 @@
+"""What changed: rollups, baselines, drift observations and the briefs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from insights_pipeline.defs.assets.intents import intent_model, trace_intents
+from insights_pipeline.defs.assets.traffic import traces
+from insights_pipeline.defs.metadata import OWNERS, counted, described
+from insights_pipeline.defs.partitions import DAILY, DAY_BEFORE, MONTHLY, WEEKLY, WHOLE_RANGE, days_of
+from insights_pipeline.defs.resources import EngineResource
+from insights_pipeline.settings import settings
+
+
+@dg.asset(
+    group_name="drift",
+    deps=[trace_intents, traces],
+    partitions_def=DAILY,
+    backfill_policy=WHOLE_RANGE,
+    pool="intent_rollups",
+    kinds={"delta", "duckdb"},
+    owners=OWNERS,
+    metadata=described("intent_rollups"),
+)
+def intent_rollups(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.MaterializeResult[Any]:
+    """Additive statistics of every metric of every intent on the day."""
+    from insights_pipeline.drift.rollups import rollup_days
+
+    return counted(rollup_days(engine.engine(), days_of(context)))
+
+
+# A same-day dependency: with the 30 days before declared, a backfill would also target 30 later days.
+@dg.asset(
+    group_name="drift",
+    deps=[intent_rollups],
+    partitions_def=DAILY,
+    backfill_policy=WHOLE_RANGE,
+    pool="baselines",
+    kinds={"delta", "python"},
+    owners=OWNERS,
+    metadata=described("baselines"),
+)
+def baselines(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.MaterializeResult[Any]:
+    """What is normal for every intent and metric: the 30 days before, with the smallest change detectable."""
+    from insights_pipeline.drift.baselines import baseline_days
+
+    return counted(baseline_days(engine.engine(), days_of(context)))
+
+
+@dg.asset(
+    group_name="drift",
+    deps=[baselines, intent_model, dg.AssetDep("drift_observations", partition_mapping=DAY_BEFORE)],
+    partitions_def=DAILY,
+    backfill_policy=WHOLE_RANGE,
+    pool="drift_observations",
+    kinds={"delta", "scipy"},
+    owners=OWNERS,
+    metadata=described("drift_observations"),
+)
+def drift_observations(
+    context: dg.AssetExecutionContext, engine: EngineResource
+) -> dg.MaterializeResult[Any]:
+    """Tests of the last 24 hours, 7 and 30 days against the baseline, and the open items they make."""
+    from insights_pipeline.drift.observe import observe_days
+
+    return counted(observe_days(engine.engine(), days_of(context)))
+
+
+@dg.asset(
+    group_name="briefs",
+    deps=[drift_observations],
+    partitions_def=DAILY,
+    backfill_policy=WHOLE_RANGE,
+    pool="briefs",
+    kinds={"delta", "markdown"},
+    owners=OWNERS,
+    metadata=described("briefs"),
+)
+def daily_brief(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.MaterializeResult[Any]:
+    """What changed yesterday, for whom, by how much and on which traces; one line when nothing did."""
+    from insights_pipeline.brief.read import read_brief
+    from insights_pipeline.brief.write import write_daily_briefs
+
+    days = days_of(context)
+    lake_engine = engine.engine()
+    rows = write_daily_briefs(lake_engine, days, bootstrap_traces=settings().bootstrap_traces)
+    return counted(rows, **_shown(read_brief(lake_engine.lake, "daily", days.last)))
+
+
+@dg.asset(
+    group_name="briefs",
+    deps=[drift_observations],
+    partitions_def=WEEKLY,
+    pool="briefs",
+    kinds={"delta", "markdown"},
+    owners=OWNERS,
+    metadata=described("briefs"),
+)
+def weekly_brief(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.MaterializeResult[Any]:
+    """What changed in a calendar week (Monday to Sunday), against the 30 days before it."""
+    return _window_brief(context, engine, "weekly")
+
+
+@dg.asset(
+    group_name="briefs",
+    deps=[drift_observations],
+    partitions_def=MONTHLY,
+    pool="briefs",
+    kinds={"delta", "markdown"},
+    owners=OWNERS,
+    metadata=described("briefs"),
+)
+def monthly_brief(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.MaterializeResult[Any]:
+    """What changed in a calendar month, against the 30 days before it."""
+    return _window_brief(context, engine, "monthly")
+
+
+def _window_brief(
+    context: dg.AssetExecutionContext, engine: EngineResource, cadence: str
+) -> dg.MaterializeResult[Any]:
+    from insights_pipeline.brief.read import read_brief
+    from insights_pipeline.brief.write import write_window_brief
+    from insights_pipeline.drift.observe import observe_window
+
+    window = days_of(context)
+    lake_engine = engine.engine()
+    observe_window(lake_engine, cadence, window)
+    rows = write_window_brief(
+        lake_engine, cadence, window, bootstrap_traces=settings().bootstrap_traces
+    )
+    return counted(rows, **_shown(read_brief(lake_engine.lake, cadence, window.first)))
+
+
+def _shown(brief: dict[str, Any] | None) -> dict[str, object]:
+    if brief is None:
+        return {}
+    return {
+        "brief": dg.MetadataValue.md(brief["markdown"]),
+        "status": brief["status"],
+        "headline": brief["headline"],
+    }

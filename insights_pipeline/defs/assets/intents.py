@@ -1,0 +1,77 @@
+"""What users ask: embeddings, the intent model carried from day to day, and the intent of every trace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from insights_pipeline.defs.assets.traffic import traces
+from insights_pipeline.defs.metadata import OWNERS, counted, described
+from insights_pipeline.defs.partitions import DAILY, DAY_BEFORE, WHOLE_RANGE, days_of
+from insights_pipeline.defs.resources import EngineResource
+from insights_pipeline.settings import settings
+
+
+@dg.asset(
+    group_name="intents",
+    deps=[traces, dg.AssetDep("trace_embeddings", partition_mapping=DAY_BEFORE)],
+    partitions_def=DAILY,
+    backfill_policy=WHOLE_RANGE,
+    pool="trace_embeddings",
+    kinds={"delta", "python"},
+    owners=OWNERS,
+    metadata=described("trace_embeddings"),
+)
+def trace_embeddings(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.MaterializeResult[Any]:
+    """A vector of every trace's text, in a space fitted once enough traces were seen and frozen from then on."""
+    from insights_pipeline.intents.daily import embed_days
+
+    config = settings()
+    report = embed_days(
+        engine.engine(), days_of(context), bootstrap_traces=config.bootstrap_traces, seed=config.seed
+    )
+    return counted(report.rows)
+
+
+@dg.asset(
+    group_name="intents",
+    deps=[trace_embeddings, dg.AssetDep("intent_model", partition_mapping=DAY_BEFORE)],
+    partitions_def=DAILY,
+    backfill_policy=WHOLE_RANGE,
+    pool="intent_model",
+    kinds={"delta", "scikitlearn"},
+    owners=OWNERS,
+    metadata=described("intents"),
+)
+def intent_model(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.MaterializeResult[Any]:
+    """The intents of the day: discovered after enough traces, then carried on with stable ids."""
+    from insights_pipeline.intents.daily import update_model_days
+    from insights_pipeline.intents.show import intents_markdown
+
+    config = settings()
+    lake_engine = engine.engine()
+    days = days_of(context)
+    report = update_model_days(
+        lake_engine, days, bootstrap_traces=config.bootstrap_traces, seed=config.seed
+    )
+    preview = dg.MetadataValue.md(intents_markdown(lake_engine, days.last))
+    return counted(report.rows, status=report.status, intents=preview)
+
+
+@dg.asset(
+    group_name="intents",
+    deps=[intent_model, trace_embeddings],
+    partitions_def=DAILY,
+    backfill_policy=WHOLE_RANGE,
+    pool="trace_intents",
+    kinds={"delta", "python"},
+    owners=OWNERS,
+    metadata=described("trace_intents"),
+)
+def trace_intents(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.MaterializeResult[Any]:
+    """The nearest intent of every trace, or none where the trace is unlike all that is known."""
+    from insights_pipeline.intents.daily import classify_days
+
+    report = classify_days(engine.engine(), days_of(context))
+    return counted(report.rows, unknown=report.unknown)

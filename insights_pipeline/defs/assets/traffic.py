@@ -1,0 +1,49 @@
+"""What arrived: spans and traces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from insights_pipeline.defs.metadata import OWNERS, counted, described
+from insights_pipeline.defs.partitions import DAILY, WHOLE_RANGE, days_of
+from insights_pipeline.defs.resources import EngineResource
+
+
+@dg.asset(
+    group_name="traffic",
+    partitions_def=DAILY,
+    backfill_policy=WHOLE_RANGE,
+    pool="spans",
+    kinds={"delta", "duckdb"},
+    owners=OWNERS,
+    metadata=described("spans"),
+)
+def spans(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.MaterializeResult[Any]:
+    """Spans as they arrived, deduplicated and compacted: the last arrival of a (trace id, span id) wins."""
+    from insights_pipeline.traces.assemble import compact_spans
+    from insights_pipeline.traces.rejects import reject_reasons
+
+    days = days_of(context)
+    lake_engine = engine.engine()
+    rows = compact_spans(lake_engine, days)
+    reasons = reject_reasons(lake_engine, days)
+    return counted(rows, rejects=sum(reasons.values()), reject_reasons=reasons or None)
+
+
+@dg.asset(
+    group_name="traffic",
+    deps=[spans],
+    partitions_def=DAILY,
+    backfill_policy=WHOLE_RANGE,
+    pool="traces",
+    kinds={"delta", "duckdb"},
+    owners=OWNERS,
+    metadata=described("traces"),
+)
+def traces(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.MaterializeResult[Any]:
+    """One row a trace: text, latency, cost, tokens, tools, the deepest error; dated by its earliest span."""
+    from insights_pipeline.traces.assemble import assemble_traces
+
+    return counted(assemble_traces(engine.engine(), days_of(context)))

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from datetime import date
+
+import dagster as dg
+import pytest
+
+from insights_pipeline.defs.partitions import next_first, next_monday, range_tags
+from insights_pipeline.defs.sensors import days_to_refresh
+from insights_pipeline.lake import DayRange
+
+DAILY_ASSETS = {
+    "spans",
+    "traces",
+    "trace_embeddings",
+    "intent_model",
+    "trace_intents",
+    "intent_rollups",
+    "baselines",
+    "drift_observations",
+    "daily_brief",
+}
+
+
+@pytest.fixture(scope="module")
+def defs() -> dg.Definitions:
+    from insights_pipeline.definitions import defs
+
+    dg.Definitions.validate_loadable(defs)
+    return defs
+
+
+def test_everything_loads_under_the_names_that_people_use(defs: dg.Definitions) -> None:
+    repository = defs.get_repository_def()
+    graph = repository.asset_graph
+    names = {key.to_user_string() for key in graph.get_all_asset_keys()}
+    assert names == DAILY_ASSETS | {"weekly_brief", "monthly_brief"}
+    assert {job.name for job in repository.get_all_jobs()} >= {"daily", "weekly", "monthly", "maintenance"}
+    assert {s.name for s in repository.sensor_defs} == {"landed_data", "run_failed"}
+    assert len(repository.schedule_defs) == 4
+
+
+def test_every_asset_has_a_description_an_owner_kinds_and_a_column_schema(defs: dg.Definitions) -> None:
+    for spec in defs.get_all_asset_specs():
+        assert spec.description and spec.owners and spec.kinds, spec.key
+        assert "dagster/column_schema" in spec.metadata, spec.key
+
+
+def test_daily_assets_share_one_backfill_policy_so_that_a_backfill_is_not_split(defs: dg.Definitions) -> None:
+    graph = defs.get_repository_def().asset_graph
+    policies = {graph.get(dg.AssetKey(name)).backfill_policy for name in DAILY_ASSETS}
+    assert policies == {dg.BackfillPolicy.single_run()}
+
+
+def test_one_writer_per_table(defs: dg.Definitions) -> None:
+    pools = {a.op.pool for a in defs.get_repository_def().assets_defs_by_key.values()}
+    assert None not in pools
+
+
+def test_weeks_start_on_the_first_monday_and_months_on_the_first_first_inside_the_days() -> None:
+    assert next_monday(date(2026, 3, 2)) == date(2026, 3, 2)
+    assert next_monday(date(2026, 3, 3)) == date(2026, 3, 9)
+    assert next_first(date(2026, 3, 1)) == date(2026, 3, 1)
+    assert next_first(date(2026, 12, 2)) == date(2027, 1, 1)
+
+
+def test_landed_spans_ask_for_their_days_and_for_neighbours_that_hold_spans() -> None:
+    day = date(2026, 3, 5)
+    known = {date(2026, 3, 4), day, date(2026, 3, 9)}
+    bounds = {"first": date(2026, 3, 1), "last": date(2026, 3, 31)}
+    assert days_to_refresh({day}, known=known, **bounds) == [DayRange(date(2026, 3, 4), day)]
+    assert days_to_refresh(set(), known=known, **bounds) == []
+    assert days_to_refresh({date(2026, 2, 1)}, known=known, **bounds) == []
+
+
+def test_a_long_landing_is_cut_into_runs_of_thirty_days() -> None:
+    days = set(DayRange(date(2026, 1, 1), date(2026, 3, 6)))
+    ranges = days_to_refresh(days, known=days, first=date(2026, 1, 1), last=date(2026, 3, 31))
+    assert [len(r) for r in ranges] == [30, 30, 5]
+
+
+def test_range_tags_are_what_dagster_reads() -> None:
+    assert range_tags(DayRange(date(2026, 3, 1), date(2026, 3, 2))) == {
+        "dagster/asset_partition_range_start": "2026-03-01",
+        "dagster/asset_partition_range_end": "2026-03-02",
+    }
