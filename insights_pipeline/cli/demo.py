@@ -24,7 +24,9 @@ def demo(
     seed: int = typer.Option(7, help="Seed of the traffic: the same seed and days give the same bytes."),
     serve: bool = typer.Option(True, "--serve/--no-serve", help="Start the Dagster UI at the end."),
     judge: bool = typer.Option(
-        False, "--judge", help="Only compare the finished run with what was injected; exit 1 when it falls short."
+        False,
+        "--judge",
+        help="Only compare the finished run with what was injected; exit 1 when it falls short.",
     ),
     port: int = typer.Option(3000, help="Port of the Dagster UI."),
     as_json: bool = JSON,
@@ -48,13 +50,11 @@ def demo(
         return
     _empty_lake(settings().lake_uri)
     _bring_traffic(folder, days=days, seed=seed)
-    from insights_pipeline.cli.run import materialise
+    from insights_pipeline.cli.run import materialise, stop_on_failure
     from insights_pipeline.lake import DayRange
 
     arrived = open_engine().lake.days("spans")
-    report = materialise(DayRange(min(arrived), max(arrived)), quiet=as_json)
-    if not report["success"]:
-        fail(f"the run failed at {', '.join(report['failed'])}", code=1)
+    stop_on_failure(materialise(DayRange(min(arrived), max(arrived))))
     _print_brief(max(arrived), as_json=as_json)
     if serve:
         typer.secho(f"\nDagster UI: http://127.0.0.1:{port}  (Ctrl-C ends it)", bold=True, err=True)
@@ -86,7 +86,10 @@ def _bring_traffic(folder: Path, *, days: int, seed: int) -> None:
     typer.echo(f"{traffic.traces:,} traces, {traffic.spans:,} spans in {traffic.folder}", err=True)
     report = bring([traffic.folder])
     if report.rejects:
-        fail(f"{report.rejects} records of the demo's own traffic were rejected: see `insights rejects`", code=1)
+        fail(
+            f"{report.rejects} records of the demo's own traffic were rejected: see `insights rejects`",
+            code=1,
+        )
 
 
 def _print_brief(day: date, *, as_json: bool) -> None:

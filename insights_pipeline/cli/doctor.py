@@ -64,7 +64,9 @@ def _disk() -> str:
     config.temp_dir.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(config.temp_dir).free / 2**30
     if free < 1:
-        raise RuntimeError(f"only {free:.1f} GiB free in {config.temp_dir}: set INSIGHTS_TEMP_DIR to a larger disk")
+        raise RuntimeError(
+            f"only {free:.1f} GiB free in {config.temp_dir}: set INSIGHTS_TEMP_DIR to a larger disk"
+        )
     return f"{free:.0f} GiB free in {config.temp_dir} for spilling"
 
 
@@ -91,7 +93,9 @@ def _dagster() -> str:
     from importlib.metadata import version
 
     if not Path("dagster.yaml").exists():
-        raise FileNotFoundError("no dagster.yaml in this folder: runs would not be kept; start in the project's folder")
+        raise FileNotFoundError(
+            "no dagster.yaml in this folder: runs would not be kept; start in the project's folder"
+        )
     return f"dagster {version('dagster')}, history in data/dagster"
 
 
@@ -101,7 +105,9 @@ def _tables() -> str:
     lake = open_engine().lake
     counts = {table: lake.row_count(table) for table in ("spans", "traces", "rejects", "intents", "briefs")}
     days = lake.days("spans")
-    span = f"{min(days)} to {max(days)}" if days else "no days yet: `insights ingest PATH…` or `insights demo`"
+    span = (
+        f"{min(days)} to {max(days)}" if days else "no days yet: `insights ingest PATH…` or `insights demo`"
+    )
     return ", ".join(f"{count:,} {table}" for table, count in counts.items()) + f"; {span}"
 
 

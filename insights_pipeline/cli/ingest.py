@@ -19,7 +19,9 @@ _REJECTS_SHOWN = 10
 
 
 def ingest(
-    paths: list[Path] = typer.Argument(..., help="OTLP files (protobuf or JSON, also .gz) or folders of them."),
+    paths: list[Path] = typer.Argument(
+        ..., help="OTLP files (protobuf or JSON, also .gz) or folders of them."
+    ),
     strict: bool = typer.Option(False, "--strict", help="Exit 1 when any record was rejected."),
     as_json: bool = JSON,
 ) -> None:
@@ -90,7 +92,14 @@ def bring(paths: Sequence[Path]) -> IngestReport:
 def progress_bar(label: str, *, unit: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on stderr, silent where that is no terminal; gives a function of (done, total)."""
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     amount = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
     out = Console(stderr=True)

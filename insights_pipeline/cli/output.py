@@ -55,7 +55,9 @@ def parse_day(text: str | None) -> date | None:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a day: write it as YYYY-MM-DD, today or yesterday") from None
+        raise typer.BadParameter(
+            f"{text!r} is not a day: write it as YYYY-MM-DD, today or yesterday"
+        ) from None
 
 
 def open_engine() -> DuckDBEngine:

@@ -77,7 +77,13 @@ def intents(day: str | None = _DAY, as_json: bool = JSON) -> None:
         [row["name"], row["status"], row["traces"], f"{100 * row['share']:.0f} %", row["description"]]
         for row in found["intents"]
     ]
-    columns = [("intent", "left"), ("status", "left"), ("traces, 7 days", "right"), ("share", "right"), ("what people say", "left")]
+    columns = [
+        ("intent", "left"),
+        ("status", "left"),
+        ("traces, 7 days", "right"),
+        ("share", "right"),
+        ("what people say", "left"),
+    ]
     table(f"{len(rows)} intents on {found['date']}", columns, rows)
 
 
@@ -117,6 +123,14 @@ def drift(
         ]
         for item in shown
     ]
-    columns = [("state", "left"), ("intent", "left"), ("what", "left"), ("change", "right"), ("95 %", "right"),
-               ("severity", "left"), ("since", "left"), ("traces", "right")]
+    columns = [
+        ("state", "left"),
+        ("intent", "left"),
+        ("what", "left"),
+        ("change", "right"),
+        ("95 %", "right"),
+        ("severity", "left"),
+        ("since", "left"),
+        ("traces", "right"),
+    ]
     table(f"{len(rows)} drift item{'s' * (len(rows) != 1)} on {date_}", columns, rows)

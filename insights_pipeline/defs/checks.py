@@ -1,7 +1,5 @@
 """Data quality of traces as asset checks: broken invariants stop the run, odd shares warn."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg

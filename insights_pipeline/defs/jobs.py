@@ -1,7 +1,5 @@
 """Jobs: the daily lineage, weekly and monthly briefs, table maintenance."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import dagster as dg

@@ -41,7 +41,7 @@ def test_everything_loads_under_the_names_that_people_use(defs: dg.Definitions) 
 
 
 def test_every_asset_has_a_description_an_owner_kinds_and_a_column_schema(defs: dg.Definitions) -> None:
-    for spec in defs.get_all_asset_specs():
+    for spec in defs.resolve_all_asset_specs():
         assert spec.description and spec.owners and spec.kinds, spec.key
         assert "dagster/column_schema" in spec.metadata, spec.key
 

@@ -1,7 +1,5 @@
 """What changed: rollups, baselines, drift observations and the briefs."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import dagster as dg
@@ -127,9 +125,7 @@ def _window_brief(
     window = days_of(context)
     lake_engine = engine.engine()
     observe_window(lake_engine, cadence, window)
-    rows = write_window_brief(
-        lake_engine, cadence, window, bootstrap_traces=settings().bootstrap_traces
-    )
+    rows = write_window_brief(lake_engine, cadence, window, bootstrap_traces=settings().bootstrap_traces)
     return counted(rows, **_shown(read_brief(lake_engine.lake, cadence, window.first)))
 
 

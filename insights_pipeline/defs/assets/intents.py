@@ -1,7 +1,5 @@
 """What users ask: embeddings, the intent model carried from day to day, and the intent of every trace."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import dagster as dg
@@ -52,9 +50,7 @@ def intent_model(context: dg.AssetExecutionContext, engine: EngineResource) -> d
     config = settings()
     lake_engine = engine.engine()
     days = days_of(context)
-    report = update_model_days(
-        lake_engine, days, bootstrap_traces=config.bootstrap_traces, seed=config.seed
-    )
+    report = update_model_days(lake_engine, days, bootstrap_traces=config.bootstrap_traces, seed=config.seed)
     preview = dg.MetadataValue.md(intents_markdown(lake_engine, days.last))
     return counted(report.rows, status=report.status, intents=preview)
 

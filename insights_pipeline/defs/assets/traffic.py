@@ -1,7 +1,5 @@
 """What arrived: spans and traces."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import dagster as dg

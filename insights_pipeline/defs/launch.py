@@ -1,0 +1,108 @@
+"""Run the daily job over a range of days in this process, and tell each finished step."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from insights_pipeline.defs.partitions import DAILY, range_tags
+from insights_pipeline.lake import DayRange
+
+# Step, rows (None where it has none), seconds.
+OnStep = Callable[[str, int | None, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """How a run went. `rows` per asset, `checks` that did not pass, `errors` of failed steps."""
+
+    first: str
+    last: str
+    run_id: str
+    success: bool
+    failed: tuple[str, ...]
+    errors: tuple[str, ...]
+    rows: dict[str, int]
+    checks: tuple[str, ...]
+    seconds: float
+
+
+def run_daily(definitions: dg.Definitions, days: DayRange, *, on_step: OnStep) -> RunReport:
+    """Materialise every daily asset over the range in one run, kept in the instance of the working directory.
+
+    Raises ValueError when the range starts before the first partition.
+    """
+    first = DAILY.start.date()
+    if days.first < first:
+        raise ValueError(
+            f"{days.first} is before the first partition {first}: set INSIGHTS_FIRST_DAY={days.first}"
+        )
+    started = time.monotonic()
+    rows: dict[str, int] = {}
+    console = dg.LoggerDefinition(lambda _: _step_logger(rows, on_step))
+    job = definitions.resolve_job_def("daily").with_logger_defs({"console": console})
+    with _instance() as instance:
+        result = job.execute_in_process(
+            instance=instance,
+            tags=range_tags(days),
+            run_config={"loggers": {"console": {}}},
+            raise_on_error=False,
+        )
+    failures = [event for event in result.all_events if event.is_step_failure]
+    return RunReport(
+        first=str(days.first),
+        last=str(days.last),
+        run_id=result.run_id,
+        success=result.success,
+        failed=tuple(event.step_key or "start-up" for event in failures),
+        errors=tuple(
+            event.step_failure_data.error.to_string() for event in failures if event.step_failure_data.error
+        ),
+        rows=rows,
+        checks=tuple(
+            f"{check.check_name}: {check.description}"
+            for check in result.get_asset_check_evaluations()
+            if not check.passed
+        ),
+        seconds=round(time.monotonic() - started, 1),
+    )
+
+
+def _step_logger(rows: dict[str, int], on_step: OnStep) -> logging.Logger:
+    logger = logging.Logger("insights.run", logging.DEBUG)
+    logger.addHandler(_StepHandler(rows, on_step))
+    return logger
+
+
+class _StepHandler(logging.Handler):
+    """Hears a run's events: keeps row counts, tells finished steps, passes warnings of the code on."""
+
+    def __init__(self, rows: dict[str, int], on_step: OnStep) -> None:
+        super().__init__()
+        self._rows, self._on_step = rows, on_step
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event: Any = (getattr(record, "dagster_meta", None) or {}).get("dagster_event")
+        if event is None:
+            return
+        if event.event_type_value == "ASSET_MATERIALIZATION" and event.asset_key:
+            count = event.step_materialization_data.materialization.metadata.get("dagster/row_count")
+            if isinstance(count, dg.IntMetadataValue) and count.value is not None:
+                self._rows[event.asset_key.to_user_string()] = count.value
+        if event.event_type_value == "STEP_SUCCESS":
+            seconds = event.step_success_data.duration_ms / 1000
+            self._on_step(event.step_key, self._rows.get(event.step_key), seconds)
+
+
+def _instance() -> dg.DagsterInstance:
+    """The Dagster instance of the working directory, so that the run shows in the UI; else a passing one."""
+    here = Path.cwd()
+    if (here / "dagster.yaml").exists():
+        return dg.DagsterInstance.from_config(str(here))
+    return dg.DagsterInstance.ephemeral()

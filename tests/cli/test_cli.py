@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from insights_pipeline.cli.app import app
+from insights_pipeline.settings import settings
+
+VERBS = ["ingest", "rejects", "run", "brief", "intents", "drift", "doctor", "demo"]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder with settings of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("INSIGHTS_LAKE_URI", str(tmp_path / "data/lake"))
+    settings.cache_clear()
+    yield tmp_path
+    settings.cache_clear()
+
+
+def insights(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_shows_examples_and_can_print_json(verb: str) -> None:
+    shown = insights(verb, "--help").output
+    assert "Example" in shown
+    assert "--json" in shown
+
+
+def test_help_imports_no_heavy_library() -> None:
+    code = (
+        "import sys\nsys.argv = ['insights', '--help']\n"
+        "from insights_pipeline.cli.app import app\n"
+        "try:\n    app()\nexcept SystemExit:\n    pass\n"
+        "heavy = {'dagster', 'pandas', 'pyarrow', 'duckdb', 'deltalake', 'sklearn', 'scipy', 'numpy', "
+        "'great_expectations', 'litellm', 'pydantic'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
+
+
+@pytest.mark.parametrize("verb", ["brief", "intents", "drift", "run"])
+def test_an_empty_lake_is_said_with_the_remedy(home: Path, verb: str) -> None:
+    result = insights(verb)
+    assert result.exit_code == 1
+    assert "insights" in result.output and "error:" in result.output
+
+
+def test_a_path_that_is_not_there_is_named(home: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "insights_pipeline.cli.app", "ingest", "nowhere.pb"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=home,
+    )
+    assert result.returncode == 2
+    assert "nowhere.pb" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_a_day_that_is_no_day_is_refused_with_the_form_it_should_have(home: Path) -> None:
+    result = insights("brief", "--date", "2026-13-01")
+    assert result.exit_code == 2
+    assert "YYYY-MM-DD" in result.output
+
+
+def test_the_demo_never_empties_a_lake_that_it_did_not_make(home: Path) -> None:
+    precious = home / "data/lake/spans/part.parquet"
+    precious.parent.mkdir(parents=True)
+    precious.write_text("mine")
+    result = insights("demo", "--no-serve")
+    assert result.exit_code == 2
+    assert "INSIGHTS_LAKE_URI" in result.output
+    assert precious.read_text() == "mine"
+
+
+def test_the_doctor_checks_every_part_and_prints_json(home: Path) -> None:
+    (home / "dagster.yaml").touch()
+    result = insights("doctor", "--json")
+    findings = {finding["check"]: finding for finding in json.loads(result.stdout)}
+    assert set(findings) == {"python", "settings", "disk", "engine", "embedder", "prices", "dagster", "tables"}
+    assert all(finding["ok"] for finding in findings.values()), findings
+    assert result.exit_code == 0
+
+
+def test_the_doctor_fails_where_runs_would_not_be_kept(home: Path) -> None:
+    result = insights("doctor")
+    assert result.exit_code == 1
+    assert "dagster.yaml" in result.output
