@@ -1,0 +1,109 @@
+"""Spans to traces: one of each span, then one row a trace.
+
+A trace belongs to the UTC day of its earliest span and may run on into the next: a day reads its neighbours.
+Both steps replace whole days and depend on nothing but the spans there are, so they can be repeated, and a
+range in one call gives the rows that day by day gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+
+from insights_pipeline.lake import DayRange, Engine, Slice, load_sql
+from insights_pipeline.lake.tables import TRACES
+
+# Days beyond its first on which spans still join a trace. A trace id that is silent for a whole UTC day starts
+# anew (another row, on its new day); of one active for longer without such a pause, what follows the horizon
+# is left out, and the quality check `traces_fit_the_horizon` tells of it.
+HORIZON_DAYS = 1
+MAX_USER_CHARS = 20_000
+MAX_METADATA_CHARS = 20_000  # cut JSON is no JSON: longer metadata is left out, and stays readable in `spans`
+MAX_DEPTH = 64
+LATE_AFTER_NS = 10 * 60 * 1_000_000_000
+
+# What one query assembles at once: about 350 MiB of DuckDB memory, whatever the size of the day.
+PART_SPANS = 250_000
+PART_TEXT_BYTES = 2**30
+
+# Every trace id lies from _LOWEST to below _HIGHEST (the last code point, which Unicode reserves as no character).
+_LOWEST, _HIGHEST = "", "\U0010ffff"
+_PACKAGE = "insights_pipeline.traces"
+
+
+def compact_spans(engine: Engine, days: DayRange) -> int:
+    """Keep one copy of each span of `days`, sorted by trace; gives the rows kept.
+
+    The last arrival wins. A span that was sent again with another start day lives on the day of its last
+    arrival: compacting the other day drops it there, whichever of the two days is compacted first.
+    """
+    sql = load_sql(_PACKAGE, "one_of_each") + load_sql(_PACKAGE, "compact")
+    rows = 0
+    for chunk in engine.lake.chunks("spans", days):
+        params = {"first": chunk.first, "last": chunk.last, "low": _LOWEST, "high": _HIGHEST}
+        rows += engine.write(sql, {"spans": _around(chunk)}, Slice("spans", chunk), params)
+    return rows
+
+
+def assemble_traces(engine: Engine, days: DayRange, *, part_spans: int = PART_SPANS) -> int:
+    """Write the traces that start on `days`; gives their number. The spans need not be compacted.
+
+    A day of more than `part_spans` spans is assembled in parts of neighbouring trace ids, one after the other.
+    """
+    rows = 0
+    for chunk in engine.lake.chunks("spans", days):
+        with TemporaryDirectory(prefix="insights-traces-") as folder:
+            spool = Path(folder) / "traces.arrow"
+            _spool(spool, _assembled(engine, chunk, part_spans=part_spans))
+            rows += engine.lake.replace(Slice("traces", chunk), lambda spool=spool: _spooled(spool))  # type: ignore[misc]
+    return rows
+
+
+def _assembled(engine: Engine, days: DayRange, *, part_spans: int) -> Iterator[pa.RecordBatch]:
+    sql = load_sql(_PACKAGE, "one_of_each") + load_sql(_PACKAGE, "assemble")
+    sources = {"spans": _around(days)}
+    for low, high in pairwise(_cuts(engine, days, part_spans=part_spans)):
+        params = {
+            "first": days.first,
+            "last": days.last,
+            "low": low,
+            "high": high,
+            "horizon_days": HORIZON_DAYS,
+            "late_after_ns": LATE_AFTER_NS,
+            "max_depth": MAX_DEPTH,
+            "max_metadata_chars": MAX_METADATA_CHARS,
+            "max_user_chars": MAX_USER_CHARS,
+        }
+        yield from engine.query(sql, sources, params).cast(TRACES.schema).to_batches()
+
+
+def _spool(path: Path, batches: Iterator[pa.RecordBatch]) -> None:
+    """Keep finished parts on disk: delta-rs cannot be entered again (to read spans) while it pulls from a reader."""
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with pa.ipc.new_stream(path, TRACES.schema, options=options) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+
+
+def _spooled(path: Path) -> pa.RecordBatchReader:
+    return pa.ipc.open_stream(pa.memory_map(str(path)))
+
+
+def _cuts(engine: Engine, days: DayRange, *, part_spans: int) -> list[str]:
+    """Trace ids that cut the spans of `days` into parts of bounded size; which ones they are changes no row."""
+    sources = {"spans": Slice("spans", days)}
+    size = engine.query(load_sql(_PACKAGE, "size"), sources).to_pylist()[0]
+    parts = max(1, -(-size["spans"] // part_spans), -(-size["text_bytes"] // PART_TEXT_BYTES))
+    if parts == 1:
+        return [_LOWEST, _HIGHEST]
+    shares = [part / parts for part in range(1, parts)]
+    inner = engine.query(load_sql(_PACKAGE, "cuts"), sources, {"shares": shares}).column("cut").to_pylist()
+    return [_LOWEST, *inner, _HIGHEST]
+
+
+def _around(days: DayRange) -> Slice:
+    return Slice("spans", days.widen(before=HORIZON_DAYS, after=HORIZON_DAYS))
