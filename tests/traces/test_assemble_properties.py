@@ -181,7 +181,11 @@ def plainly(spans: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "start_ns": spans[0]["start_ns"],
         "latency_ms": (max(each["end_ns"] for each in spans) - spans[0]["start_ns"]) / 1e6,
-        "step_count": sum(each["kind"] in ("llm", "tool", "retriever", "agent", "task") for each in spans),
+        "step_count": sum(
+            each["kind"] in ("llm", "tool", "retriever")
+            or (each["kind"] in ("agent", "task") and each is not root)
+            for each in spans
+        ),
         "llm_calls": sum(each["kind"] == "llm" for each in spans),
         "tool_calls": [each["tool_name"] or each["name"] for each in spans if each["kind"] == "tool"],
         "prompt_tokens": total([each["prompt_tokens"] for each in calls]),

@@ -274,7 +274,9 @@ numbers AS (
         max(end_ns) AS end_ns,
         (max(end_ns) - min(start_ns)) / 1e6 AS latency_ms,
         arg_min(ttft_ms, ordinal) AS ttft_ms,
-        count(*) FILTER (kind IN ('llm', 'tool', 'retriever', 'agent', 'task')) AS step_count,
+        -- The root agent or task is the trace itself, not a step of it: one SDK calls it agent, another workflow.
+        count(*) FILTER (kind IN ('llm', 'tool', 'retriever') OR (kind IN ('agent', 'task') AND place > 0))
+            AS step_count,
         count(*) FILTER (kind = 'llm') AS llm_calls,
         coalesce(list(tool ORDER BY ordinal) FILTER (tool IS NOT NULL), []) AS tool_calls,
         sum(prompt_tokens)::BIGINT AS prompt_tokens,
