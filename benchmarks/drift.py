@@ -346,7 +346,8 @@ def main() -> None:
         print(score.line(label))
     days = options.seeds * (DAYS - SCORED_FROM)
     print(
-        f"items opened: {true_items} true, {false_items} false in {days} days of {WORLDS[options.world].intents} intents"
+        f"items opened: {true_items} true, {false_items} false in {days} days"
+        f" of {WORLDS[options.world].intents} intents"
     )
     if options.effects:
         _by_effect(scores["ours A|B|C"])

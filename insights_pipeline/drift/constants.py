@@ -1,0 +1,57 @@
+"""The constants of the method, measured on simulated traffic (`benchmarks/drift.py`); nothing here is per customer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LATENCY, LATENCY_P95, COST = "latency_ms", "latency_p95_ms", "cost_usd"
+STEPS, OUTPUT, ERRORS, TOOLS, VOLUME = "step_count", "output_chars", "error_rate", "tool_mix", "volume"
+
+NUMERIC = (LATENCY, COST, STEPS, OUTPUT)
+ROLLED_UP = (*NUMERIC, ERRORS, TOOLS)
+TESTED = (LATENCY, LATENCY_P95, COST, STEPS, OUTPUT, ERRORS, TOOLS)
+
+ALL, UNKNOWN = "all", "unknown"
+RESERVED = (ALL, UNKNOWN)
+
+# More of these is worse; of the others neither direction is.
+WORSE_UP = frozenset({LATENCY, LATENCY_P95, COST, STEPS, ERRORS})
+
+UP, DOWN, CHANGED, NEW, GONE = "up", "down", "changed", "new", "gone"
+
+HORIZONS = {"1d": 1, "7d": 7, "30d": 30}
+BASELINE_DAYS = 30
+# How far back a baseline may reach for the 30 days it wants when quarantined days are left out.
+REACH_DAYS = 70
+READY_DAYS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Constants:
+    """Symbols of the method. Setting priors to 0 and caps to infinity gives the textbook tests."""
+
+    prior_days: float = 8.0  # d0: how many days of evidence the pooled between-day variance is worth
+    prior_within: float = 20.0  # d0w: the same for the variance within a day
+    huber: float = 2.0
+    winsor: float = 9.0  # a day's squared residual counts at most this much in the Paule-Mandel sum
+    consistency: float = 1.03  # … and what that cut removes on average is put back
+    tau2_floor: float = 1e-5
+    phi_bias: float = 1 / 15  # autocorrelation of residuals is biased down by about 2 / 30
+    phi_max: float = 0.7
+    weekday_days: int = 14  # baseline days needed before weekdays are told apart
+    min_days: int = 3
+    min_days_p95: int = 7
+    min_days_month: int = 14  # a month is not judged by a few days: their scatter is hardly known
+    min_day_p95: int = 20  # traces a day needs for a p95
+    min_base_n: int = 20
+    min_n: int = 5
+    coverage_shift: float = 0.20
+    cap_day: float = 8.0
+    cap_week: float = 10.0
+    q: float = 0.05
+    q_day: float = 0.01
+    p_confirm: float = 0.01
+    p_hold: float = 0.05
+
+
+DEFAULT = Constants()

@@ -1,0 +1,54 @@
+"""Effects too small to matter whatever their p-value, and how bad the others are."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from insights_pipeline.drift.arrays import Floats
+from insights_pipeline.drift.constants import DOWN, ERRORS, TOOLS, UP, WORSE_UP
+
+LOG_RATIO = math.log(1.10)
+LOG_RATIO_P95 = math.log(1.15)
+RATE_POINTS = 0.01
+RATE_LOG_RATIO = math.log(1.20)
+EXCESS_VARIATION = 0.05
+
+INFO, WARNING, HIGH, CRITICAL = "info", "warning", "high", "critical"
+SEVERITIES = (INFO, WARNING, HIGH, CRITICAL)
+_CRITICAL_P = 1e-4
+_STEPS = {ERRORS: (0.05, 0.15), TOOLS: (0.20, 0.40)}
+_RATIO_STEPS = (math.log(1.5), math.log(2.0))
+_POWER = 0.80
+
+
+def severity(metric: str, direction: str, *, effect: float, p: float) -> str:
+    """info for an improvement, else warning, high (1.5x, +5 pp, TV .2) or critical (2x, +15 pp, TV .4; p <= 1e-4)."""
+    if metric in WORSE_UP and direction == DOWN:
+        return INFO
+    size = abs(effect) if metric in _STEPS else abs(math.log1p(max(effect, -1 + 1e-9)))
+    high, critical = _STEPS.get(metric, _RATIO_STEPS)
+    if size >= critical and p <= _CRITICAL_P:
+        return CRITICAL
+    return HIGH if size >= high else WARNING
+
+
+def worst(first: str, second: str) -> str:
+    """The graver of two severities."""
+    return max(first, second, key=SEVERITIES.index)
+
+
+def sign_name(effect: float) -> str:
+    return UP if effect > 0 else DOWN
+
+
+def reach(alpha: Floats | float, df: Floats) -> Floats:
+    """Standard errors that a shift must span to be found at two-sided level `alpha` with 80 % power, t with `df`.
+
+    Source: the usual normal-theory sample-size argument, with t quantiles for both terms.
+    """
+    from scipy import special
+
+    usable = np.where(df > 0, df, np.nan)
+    return np.asarray(special.stdtrit(usable, 1 - np.asarray(alpha) / 2) + special.stdtrit(usable, _POWER))

@@ -1,0 +1,41 @@
+"""Which days a series must not count, from the items as they stood yesterday."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from insights_pipeline.drift.constants import LATENCY, LATENCY_P95, TESTED
+from insights_pipeline.drift.decide import LeftOut
+from insights_pipeline.drift.lifecycle import OPEN, RESOLVED, Item, accepted_since, family
+from insights_pipeline.drift.panel import Panel
+
+
+def left_out(panel: Panel, items: Sequence[Item]) -> LeftOut:
+    """Quarantine as masks.
+
+    An open item's days are out of the baseline only: the window must go on seeing them. A resolved episode is out of
+    the windows too, or a month would report it a second time. An accepted one makes the series start anew.
+    """
+    shape = panel.n.shape
+    baseline = {metric: np.zeros(shape, dtype=bool) for metric in TESTED}
+    window = {metric: np.zeros(shape, dtype=bool) for metric in TESTED}
+    row = {intent: position for position, intent in enumerate(panel.intents)}
+    for item in items:
+        if item.intent_id not in row or family(item.metric) not in TESTED:
+            continue
+        at = row[item.intent_id]
+        metrics = (LATENCY, LATENCY_P95) if family(item.metric) == LATENCY else (item.metric,)
+        days = [panel.column(day) for day in item.quarantined if day in panel.days]
+        since = accepted_since(item)
+        for metric in metrics:
+            if item.state in OPEN or item.state == RESOLVED:
+                baseline[metric][at, days] = True
+            if item.state == RESOLVED:
+                window[metric][at, days] = True
+            if since is not None:
+                before = max(0, min(panel.column(since), shape[1]))
+                baseline[metric][at, :before] = True
+                window[metric][at, :before] = True
+    return LeftOut(baseline, window)

@@ -1,0 +1,113 @@
+"""Between-day variance, borrowed across series: what makes a p-value mean what it says.
+
+Symbols: y a day's statistic, v its sampling variance, tau2 the variance between days beyond v, m the number of days.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from insights_pipeline.drift.arrays import Floats, Ints, Mask, masked_median
+from insights_pipeline.drift.constants import Constants
+
+_BISECTIONS = 28
+_POOL_ROUNDS = 6
+
+
+def huber_mean(
+    y: Floats, w: Floats, mask: Mask, *, huber: float, start: Floats | None = None
+) -> tuple[Floats, Floats]:
+    """Weighted mean of each row by two Huber steps from `start` (the median), and its weights, which sum to 1.
+
+    `w` is 1 / variance; `huber` infinite is the plain weighted mean. Source: Huber (1964), scale known from `w`.
+    """
+    mu = masked_median(y, mask) if start is None else start
+    weight = np.where(mask, w, 0.0)
+    root = np.sqrt(weight)
+    a = weight
+    for _ in range(2):
+        z = np.abs(y - mu[:, None]) * root
+        a = weight if np.isinf(huber) else weight * np.minimum(1.0, huber / np.maximum(z, huber))
+        total = a.sum(axis=1)
+        a = a / np.where(total > 0, total, 1.0)[:, None]
+        mu = (a * y).sum(axis=1)
+    return mu, a
+
+
+def paule_mandel(y: Floats, v: Floats, mask: Mask, *, c: Constants) -> Floats:
+    """tau2 of each row: the root of sum(min((y − mu)² / (tau2 + v), winsor)) · consistency = m − 1; 0 if there is none.
+
+    Source: Paule and Mandel (1982), J. Res. NBS 87, winsorised, with mu by Huber steps. Solved by bisection.
+    """
+    y, v = np.where(mask, y, 0.0), np.where(mask, v, 1.0)
+    target = mask.sum(axis=1) - 1.0
+    median = masked_median(y, mask)
+
+    def surplus(tau2: Floats) -> Floats:
+        w = 1.0 / np.maximum(tau2[:, None] + v, 1e-200)
+        mu, _ = huber_mean(y, w, mask, huber=c.huber, start=median)
+        squares = np.where(mask, (y - mu[:, None]) ** 2 * w, 0.0)
+        return np.asarray(np.minimum(squares, c.winsor).sum(axis=1) * c.consistency - target)
+
+    spread = np.where(mask, np.abs(y - median[:, None]), 0.0).max(axis=1)
+    low = np.zeros(len(y))
+    high = spread**2 * np.maximum(mask.sum(axis=1), 1) * 2 + 1e-12
+    none = (surplus(low) <= 0) | (target <= 0)
+    for _ in range(_BISECTIONS):
+        middle = np.where(low > 0, np.sqrt(low * high), high * 1e-3)  # a variance: halve it on the log scale
+        above = surplus(middle) > 0
+        low, high = np.where(above, middle, low), np.where(above, high, middle)
+    return np.where(none, 0.0, high)
+
+
+def prior_variance(tau2: Floats, vbar: Floats, m: Floats, usable: Mask, *, floor: float) -> float:
+    """t0: the precision-weighted pool of tau2 across the series of a metric, winsorised at 6 median + 3 vbar.
+
+    The cut is at the median, not at the pool itself: with six series or fewer one wild one would move its own cut.
+    """
+    if not usable.any():
+        return floor
+    tau2, vbar, m = tau2[usable], vbar[usable], m[usable]
+    t0 = max(float(np.median(tau2)), floor)
+    cut = np.minimum(tau2, 6 * t0 + 3 * vbar)
+    for _ in range(_POOL_ROUNDS):
+        precision = np.maximum(m - 1, 0.5) / (t0 + vbar) ** 2
+        pooled = (precision * cut).sum() / precision.sum()
+        t0 = max(float(pooled), floor)
+    return t0
+
+
+def squeeze(tau2: Floats, t0: float, vbar: Floats, m: Floats, *, c: Constants) -> tuple[Floats, Floats]:
+    """Moderated tau2 and the degrees of freedom d_i that a series' own days are worth.
+
+    tau2~ = (d0·t0 + d_i·tau2) / (d0 + d_i), d_i = (m − 1)(t0 / (t0 + vbar))²: sampling noise of a day counts against
+    what it says about the days. Source: Smyth (2004), SAGMB 3(1), `limma::squeezeVar`, with d0 fixed.
+    """
+    d = np.maximum(m - 1, 0) * (t0 / (t0 + vbar)) ** 2
+    return (c.prior_days * t0 + d * tau2) / np.maximum(c.prior_days + d, 1e-12), d
+
+
+def autocorrelation(z: Floats, column: Ints, mask: Mask, *, c: Constants) -> float:
+    """phi: the pooled lag-1 autocorrelation of standardised residuals, its downward bias put back, in [0, phi_max].
+
+    `column` says which calendar day an entry is: only neighbours count. Residuals beyond 3 are cut.
+    """
+    if c.phi_max == 0 or z.shape[1] < 2:
+        return 0.0
+    z = np.where(mask, np.clip(z, -3, 3), 0.0)
+    pairs = mask[:, 1:] & mask[:, :-1] & (np.diff(column, axis=1) == 1)
+    squares = (z**2).sum()
+    if not pairs.any() or squares <= 0:
+        return min(c.phi_bias, c.phi_max)
+    products = (z[:, 1:] * z[:, :-1] * pairs).sum() / pairs.sum()
+    return float(np.clip(products / (squares / mask.sum()) + c.phi_bias, 0.0, c.phi_max))
+
+
+def vif(k: Floats, phi: float) -> Floats:
+    """By how much autocorrelation inflates the variance of a mean of k days: 1 + 2 Σ_{j<k} (1 − j/k) phi^j."""
+    if phi <= 0:
+        return np.ones_like(k)
+    safe = np.maximum(k, 1.0)
+    head = phi * (1 - phi ** (safe - 1)) / (1 - phi)
+    weighted = phi * (1 - safe * phi ** (safe - 1) + (safe - 1) * phi**safe) / (1 - phi) ** 2
+    return 1 + 2 * (head - weighted / safe)

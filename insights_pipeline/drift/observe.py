@@ -1,0 +1,201 @@
+"""The fold over days: rollups and yesterday's items in, observations and items out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from insights_pipeline.drift.constants import (
+    BASELINE_DAYS,
+    CHANGED,
+    DEFAULT,
+    DOWN,
+    HORIZONS,
+    LATENCY,
+    LATENCY_P95,
+    REACH_DAYS,
+    TESTED,
+    TOOLS,
+    UP,
+)
+from insights_pipeline.drift.decide import CONFIRMED, EXTREME, MONTH, WEEK, Judged, LeftOut, judge
+from insights_pipeline.drift.exemplars import with_exemplars
+from insights_pipeline.drift.fold import Day, fold_day
+from insights_pipeline.drift.item_rows import from_rows, to_row
+from insights_pipeline.drift.left_out import left_out
+from insights_pipeline.drift.lifecycle import CLOSED, NEW_ITEM, Item, accepted_since
+from insights_pipeline.drift.observations import observation_table
+from insights_pipeline.drift.panel import Panel
+from insights_pipeline.drift.rollups import read_panel
+from insights_pipeline.drift.volume import Known
+from insights_pipeline.lake import DayRange, Slice, rows_to_table
+from insights_pipeline.lake.engine import Engine
+from insights_pipeline.lake.tables import TABLES
+
+# Days judged from one read of the rollups: bounds memory on a long backfill and cannot be seen in the result.
+_CHUNK_DAYS = 62
+_TRIGGER_OF = {"1d": EXTREME, "7d": WEEK, "30d": MONTH}
+
+
+def observe_days(engine: Engine, days: DayRange) -> int:
+    """Fold `days` in order and replace their observations (cadence daily) and items; gives the observations written.
+
+    The state before is the newest day of `drift_items` before the range. A range gives what single days would give.
+    """
+    items: Sequence[Item] = _items_before(engine, days.first)
+    written = 0
+    for start in range(0, len(days), _CHUNK_DAYS):
+        first = days.first + timedelta(days=start)
+        chunk = DayRange(first, min(days.last, first + timedelta(days=_CHUNK_DAYS - 1)))
+        rows, items = _observe_chunk(engine, chunk, items)
+        written += rows
+    return written
+
+
+def _observe_chunk(engine: Engine, days: DayRange, items: Sequence[Item]) -> tuple[int, Sequence[Item]]:
+    panel = read_panel(engine, days.widen(before=REACH_DAYS - 1))
+    known = _known(engine, days)
+    folded: list[tuple[date, Sequence[Item]]] = []
+    tables: list[pa.Table] = []
+    for day in days:
+        before = items
+        outcome = fold_day(panel, day, items, known[day])
+        items = outcome.items
+        folded.append((day, items))
+        tables += _tables(outcome, before)
+    told = with_exemplars(engine, folded)
+    rows = [to_row(item, day) for day, of_day in zip(days, told, strict=True) for item in of_day]
+    observations = pa.concat_tables([TABLES["drift_observations"].schema.empty_table(), *tables])
+    engine.lake.replace(Slice("drift_items", days), lambda: rows_to_table("drift_items", rows))
+    written = engine.lake.replace(Slice("drift_observations", days, cadence="daily"), lambda: observations)
+    return written, told[-1]
+
+
+def _tables(outcome: Day, before: Sequence[Item]) -> list[pa.Table]:
+    out = left_out(outcome.panel, before)
+    linked = _linked(outcome.items)
+    return [
+        observation_table(
+            outcome.day,
+            "daily",
+            outcome.panel,
+            judged,
+            out,
+            triggers=_triggers(outcome, horizon),
+            items=linked,
+        )
+        for horizon, judged in outcome.judged.items()
+    ]
+
+
+def _linked(items: Sequence[Item]) -> dict[tuple[str, str, str], str]:
+    """Item of each (intent, metric, direction) that is pending, open, or closed today."""
+    linked = {}
+    for item in sorted(items, key=lambda item: (item.state not in CLOSED, item.opened, item.item_id)):
+        metrics = (LATENCY, LATENCY_P95) if item.metric in (LATENCY, LATENCY_P95) else (item.metric,)
+        if item.state not in CLOSED:
+            linked.update({(item.intent_id, metric, item.direction): item.item_id for metric in metrics})
+    return linked
+
+
+def _triggers(outcome: Day, horizon: str) -> dict[tuple[str, str, str], str]:
+    """What fired on this horizon today; a confirmed day counts on the day that confirmed it."""
+    own = _TRIGGER_OF[horizon]
+    fired = {
+        (signal.intent_id, signal.metric, signal.direction): own
+        for signal in outcome.signals
+        if own in signal.triggers
+    }
+    if HORIZONS[horizon] == 1:
+        for item in outcome.items:
+            if item.state == NEW_ITEM and item.trigger == CONFIRMED:
+                fired.setdefault((item.intent_id, item.metric, item.direction), CONFIRMED)
+    return fired
+
+
+def _items_before(engine: Engine, day: date) -> list[Item]:
+    """Items of the newest day before `day`; older than a baseline's reach they no longer matter."""
+    rows = engine.lake.read(Slice("drift_items", DayRange.before(day, REACH_DAYS)))
+    if rows.num_rows == 0:
+        return []
+    newest = pc.max(rows.column("date"))
+    return from_rows(rows.filter(pc.equal(rows.column("date"), newest)).to_pylist())
+
+
+def _known(engine: Engine, days: DayRange) -> Mapping[date, Known]:
+    """The intents of each day; of a day without its own list, the newest before it (a day may be quiet)."""
+    columns = ("date", "intent_id", "born", "status")
+    rows = engine.query(
+        "SELECT date, intent_id, born, status FROM intents ORDER BY date, intent_id",
+        {"intents": Slice("intents", days.widen(before=BASELINE_DAYS), columns)},
+    )
+    start = engine.query(
+        "SELECT min(date) AS first FROM intents", {"intents": Slice("intents", None, ("date",))}
+    ).to_pylist()[0]["first"]
+    by_day: dict[date, list[dict[str, object]]] = {}
+    for row in rows.to_pylist():
+        by_day.setdefault(row["date"], []).append(row)
+    current: list[dict[str, object]] = []
+    known = {}
+    for day in days.widen(before=BASELINE_DAYS):
+        current = by_day.get(day, current)
+        known[day] = _intents(current, start)
+    return known
+
+
+def _intents(rows: Sequence[Mapping[str, object]], bootstrapped: date | None) -> Known:
+    return Known(
+        bootstrapped=bootstrapped,
+        born={str(row["intent_id"]): row["born"] for row in rows if isinstance(row["born"], date)},
+        status={str(row["intent_id"]): str(row["status"]) for row in rows},
+    )
+
+
+def observe_window(engine: Engine, cadence: str, window: DayRange) -> int:
+    """A calendar week or month against the 30 days before it; gives the rows written, at date `window.first`.
+
+    Days that an item quarantined by the end of the window are left out of the baseline. No items: those are daily.
+    """
+    if cadence not in ("weekly", "monthly"):
+        raise ValueError(f"cadence is weekly or monthly, not {cadence!r}")
+    horizon, trigger = ("week", WEEK) if cadence == "weekly" else ("month", MONTH)
+    length = len(window) + REACH_DAYS - 1
+    panel = read_panel(engine, DayRange.ending(window.last, length)).ending(window.last, length)
+    items = [
+        item
+        for item in _items_before(engine, window.last + timedelta(days=1))
+        if (since := accepted_since(item)) is None or since <= window.first
+    ]
+    # an episode that began and ended inside the window is part of its story
+    out = LeftOut(left_out(panel, items).baseline, LeftOut.nothing(panel).window)
+    tables = []
+    if panel.intents:
+        judged = judge(panel, window, out, horizon=horizon, cap=DEFAULT.cap_week)
+        tables.append(
+            observation_table(
+                window.first,
+                cadence,
+                panel,
+                judged,
+                out,
+                triggers=_window_triggers(panel, judged, trigger),
+                items=_linked(items),
+            )
+        )
+    rows = pa.concat_tables([TABLES["drift_observations"].schema.empty_table(), *tables])
+    into = Slice("drift_observations", DayRange.single(window.first), cadence=cadence)
+    return engine.lake.replace(into, lambda: rows)
+
+
+def _window_triggers(panel: Panel, judged: Judged, trigger: str) -> dict[tuple[str, str, str], str]:
+    fired = {}
+    for metric in TESTED:
+        result = judged.results[metric]
+        pulled = (judged.q[metric] <= DEFAULT.q) & (result.magnitude >= 1)
+        for row in pulled.nonzero()[0]:
+            direction = CHANGED if metric == TOOLS else UP if result.effect[row] > 0 else DOWN
+            fired[panel.intents[row], metric, direction] = trigger
+    return fired

@@ -1,0 +1,144 @@
+"""Rollups of some days as dense arrays [series, days]: what the statistics read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+
+from insights_pipeline.drift.arrays import Floats, Ints, Mask
+from insights_pipeline.drift.constants import NUMERIC
+from insights_pipeline.lake import DayRange
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Additive statistics of one numeric metric; p95 is NaN where there is none."""
+
+    n_valid: Floats
+    n_pos: Floats
+    slog: Floats
+    slog2: Floats
+    p95: Floats
+
+    def at(self, rows: Mask, columns: slice) -> Sums:
+        return Sums(*(np.ascontiguousarray(part[rows, columns]) for part in self._parts()))
+
+    def _parts(self) -> tuple[Floats, ...]:
+        return self.n_valid, self.n_pos, self.slog, self.slog2, self.p95
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Everything that is known of some days; `total` [days] is all traffic, `shares` is [series, days, tools]."""
+
+    days: DayRange
+    intents: tuple[str, ...]
+    n: Floats
+    total: Floats
+    sums: Mapping[str, Sums]
+    error_n: Floats
+    error_k: Floats
+    tools: tuple[str, ...]
+    tool_n: Floats
+    shares: Floats
+
+    @property
+    def first_weekday(self) -> int:
+        return self.days.first.weekday()
+
+    def column(self, day: date) -> int:
+        return (day - self.days.first).days
+
+    def columns(self, days: DayRange) -> slice:
+        return slice(self.column(days.first), self.column(days.last) + 1)
+
+    def ending(self, day: date, length: int) -> Panel:
+        """The `length` days up to `day`, with the intents and tools that occur in them, in the same memory layout.
+
+        However many days are loaded, a day is judged from exactly these arrays.
+        """
+        days = DayRange.ending(day, length)
+        columns = self.columns(days)
+        if columns.start < 0 or columns.stop > self.n.shape[1]:
+            raise ValueError(f"{days} is not within the loaded days {self.days}")
+        rows = self.n[:, columns].sum(axis=1) > 0
+        shares = self.shares[rows, columns]
+        used = shares.sum(axis=(0, 1)) > 0
+        if not used.any():
+            used[0] = True
+        return replace(
+            self,
+            days=days,
+            intents=tuple(name for name, keep in zip(self.intents, rows, strict=True) if keep),
+            n=np.ascontiguousarray(self.n[rows, columns]),
+            total=np.ascontiguousarray(self.total[columns]),
+            sums={metric: sums.at(rows, columns) for metric, sums in self.sums.items()},
+            error_n=np.ascontiguousarray(self.error_n[rows, columns]),
+            error_k=np.ascontiguousarray(self.error_k[rows, columns]),
+            tools=tuple(name for name, keep in zip(self.tools, used, strict=True) if keep),
+            tool_n=np.ascontiguousarray(self.tool_n[rows, columns]),
+            shares=np.ascontiguousarray(shares[:, :, used]),
+        )
+
+
+def build_panel(days: DayRange, rows: pa.Table, shares: pa.Table, total: pa.Table) -> Panel:
+    """Panel from flat tables in any row order.
+
+    `rows`: date, intent_id, metric, n, n_valid, n_pos, k, slog, slog2, p95; `shares`: date, intent_id, name, share;
+    `total`: date, n.
+    """
+    intents = sorted(set(rows.column("intent_id").to_pylist()))
+    tools = sorted(set(shares.column("name").to_pylist())) or ["(none)"]
+    shape = (len(intents), len(days))
+    metric = np.asarray(rows.column("metric").to_pylist(), dtype=object)
+    where = (_codes(rows, "intent_id", intents), _offsets(rows, days))
+
+    def grid(column: str, of: Mask, fill: float = 0.0) -> Floats:
+        out = np.full(shape, fill)
+        values = rows.column(column).cast(pa.float64()).fill_null(fill).to_numpy()
+        out[where[0][of], where[1][of]] = values[of]
+        return out
+
+    sums = {}
+    for name in NUMERIC:
+        of = metric == name
+        sums[name] = Sums(
+            n_valid=grid("n_valid", of),
+            n_pos=grid("n_pos", of),
+            slog=grid("slog", of),
+            slog2=grid("slog2", of),
+            p95=grid("p95", of, np.nan),
+        )
+    errors, mix = metric == "error_rate", metric == "tool_mix"
+    tensor = np.zeros((*shape, len(tools)))
+    at = (_codes(shares, "intent_id", intents), _offsets(shares, days), _codes(shares, "name", tools))
+    tensor[at] = shares.column("share").cast(pa.float64()).to_numpy()
+    of_all = np.zeros(len(days))
+    of_all[_offsets(total, days)] = total.column("n").cast(pa.float64()).to_numpy()
+    return Panel(
+        days=days,
+        intents=tuple(intents),
+        n=np.maximum(grid("n", errors), grid("n", mix)),
+        total=of_all,
+        sums=sums,
+        error_n=grid("n_valid", errors),
+        error_k=grid("k", errors),
+        tools=tuple(tools),
+        tool_n=grid("n_valid", mix),
+        shares=tensor,
+    )
+
+
+def _codes(table: pa.Table, column: str, names: list[str]) -> Ints:
+    number = {name: position for position, name in enumerate(names)}
+    return np.asarray([number[name] for name in table.column(column).to_pylist()], dtype=np.int64)
+
+
+def _offsets(table: pa.Table, days: DayRange) -> Ints:
+    first = np.datetime64(days.first, "D")
+    dates = table.column("date").to_numpy().astype("datetime64[D]")
+    return np.asarray((dates - first).astype(np.int64))

@@ -1,0 +1,45 @@
+"""What every statistic answers: one frozen result over all series of a metric."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from insights_pipeline.drift.arrays import Floats, Ints
+
+
+class Status(IntEnum):
+    """Why a series has a p-value or none."""
+
+    TESTED = 0
+    LEARNING = 1  # the baseline is too young
+    NO_DATA = 2  # the window has too few traces
+    COVERAGE = 3  # the share of traces whose value is known moved, so the values cannot be compared
+
+
+@dataclass(frozen=True, slots=True)
+class TestResult:
+    """One window against its baseline, for all series at once; every array is [series], NaN where not tested.
+
+    `effect` is ratio − 1 (numeric), the difference of rates (errors) or the total variation (tools), with a 95 %
+    interval; `magnitude` is the effect in units of its floor, so 1 is the smallest effect worth a line.
+    """
+
+    __test__ = False  # not a test class for pytest
+
+    status: Ints
+    n: Floats
+    baseline_n: Floats
+    baseline_days: Floats
+    observed: Floats
+    baseline_value: Floats
+    effect: Floats
+    low: Floats
+    high: Floats
+    statistic: Floats
+    df: Floats
+    p: Floats
+    magnitude: Floats
+    smallest_detectable: Floats
+    parts: Mapping[str, Floats] = field(default_factory=dict)
