@@ -11,14 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 COLUMNS = (
-    "trace_id", "span_id", "start_ns", "end_ns", "kind", "name", "tool_name", "input_text", "output_text",
+    "trace_id", "span_id", "parent_span_id", "start_ns", "end_ns", "kind", "name", "tool_name", "input_text", "output_text",
     "prompt_tokens", "completion_tokens", "total_tokens", "cost_usd", "is_error", "ingested_ns",
 )  # fmt: skip
 SHARED = (
     "trace_id", "latency_ms", "step_count", "llm_calls", "tool_calls", "prompt_tokens", "completion_tokens",
     "total_tokens", "cost_usd", "is_error", "user_text", "output_text",
 )  # fmt: skip
-STEPS = ["llm", "tool", "retriever", "agent", "task"]
+STEPS = ["llm", "tool", "retriever"]
+INNER_STEPS = ["agent", "task"]  # at the root they are the trace itself
 CALLS = ["llm", "embedding"]
 
 
@@ -40,7 +41,8 @@ def pandas_traces(files: Sequence[str], out: Path) -> int:
     traces = pd.DataFrame(
         {"latency_ms": (by.end_ns.max() - by.start_ns.min()) / 1e6, "is_error": by.is_error.any()}
     )
-    traces["step_count"] = spans.kind.isin(STEPS).groupby(spans.trace_id, sort=False).sum()
+    is_step = spans.kind.isin(STEPS) | (spans.kind.isin(INNER_STEPS) & spans.parent_span_id.notna())
+    traces["step_count"] = is_step.groupby(spans.trace_id, sort=False).sum()
     traces["llm_calls"] = (spans.kind == "llm").groupby(spans.trace_id, sort=False).sum()
     traces["tool_calls"] = tools.tool_name.fillna(tools.name).groupby(tools.trace_id, sort=False).agg(list)
     for column in ("prompt_tokens", "completion_tokens", "total_tokens"):
@@ -78,7 +80,12 @@ def polars_traces(files: Sequence[str], out: Path) -> int:
         .group_by("trace_id")
         .agg(
             ((pl.col("end_ns").max() - pl.col("start_ns").min()) / 1e6).alias("latency_ms"),
-            pl.col("kind").is_in(STEPS).sum().alias("step_count"),
+            (
+                pl.col("kind").is_in(STEPS)
+                | (pl.col("kind").is_in(INNER_STEPS) & pl.col("parent_span_id").is_not_null())
+            )
+            .sum()
+            .alias("step_count"),
             llm.sum().alias("llm_calls"),
             pl.coalesce("tool_name", "name").filter(tool).alias("tool_calls"),
             *tokens,

@@ -31,6 +31,7 @@ from insights_pipeline.lake import DayRange, DuckDBEngine, Lake, Slice, connect_
 from insights_pipeline.traces.assemble import assemble_traces, compact_spans
 
 DAY = date(2026, 3, 2)
+BOOTSTRAP_TRACES = 500
 DAYS = DayRange(DAY, date(2026, 3, 3))  # traces begin on the first; what crosses midnight ends on the second
 
 
@@ -96,8 +97,66 @@ def assemble_polars(bench: Bench) -> tuple[int, str]:
     return polars_traces(bench.span_files(), bench.folder / "assemble_polars.parquet"), "traces"
 
 
+def embed(bench: Bench) -> tuple[int, str]:
+    from insights_pipeline.intents.daily import embed_days
+
+    return embed_days(bench.engine, DAYS, bootstrap_traces=BOOTSTRAP_TRACES, seed=0).rows, "traces"
+
+
+def discover(bench: Bench) -> tuple[int, str]:
+    from insights_pipeline.intents.daily import update_model_days
+
+    report = update_model_days(bench.engine, DAYS, bootstrap_traces=BOOTSTRAP_TRACES, seed=0)
+    return report.traces_seen, "traces"
+
+
+def classify(bench: Bench) -> tuple[int, str]:
+    from insights_pipeline.intents.daily import classify_days
+
+    return classify_days(bench.engine, DAYS).rows, "traces"
+
+
+def rollup(bench: Bench) -> tuple[int, str]:
+    from insights_pipeline.drift.rollups import rollup_days
+
+    rollup_days(bench.engine, DAYS)
+    return bench.lake.row_count("traces"), "traces"
+
+
+def baseline(bench: Bench) -> tuple[int, str]:
+    from insights_pipeline.drift.baselines import baseline_days
+
+    return baseline_days(bench.engine, DAYS), "series"
+
+
+def observe(bench: Bench) -> tuple[int, str]:
+    from insights_pipeline.drift.observe import observe_days
+
+    return observe_days(bench.engine, DAYS), "series"
+
+
+def brief(bench: Bench) -> tuple[int, str]:
+    from insights_pipeline.brief.write import write_daily_briefs
+
+    return write_daily_briefs(bench.engine, DAYS, bootstrap_traces=BOOTSTRAP_TRACES), "briefs"
+
+
 STAGES: dict[str, Callable[[Bench], tuple[int, str]]] = {
-    stage.__name__: stage for stage in (generate, compact, assemble, assemble_pandas, assemble_polars)
+    stage.__name__: stage
+    for stage in (
+        generate,
+        compact,
+        assemble,
+        assemble_pandas,
+        assemble_polars,
+        embed,
+        discover,
+        classify,
+        rollup,
+        baseline,
+        observe,
+        brief,
+    )
 }
 PEERS = {"assemble": ("assemble_pandas", "assemble_polars")}
 LIBRARIES = {"assemble_pandas": "pandas", "assemble_polars": "polars"}  # imported before the clock starts

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any
+
+import pyarrow.dataset as ds
 
 from insights_pipeline.brief.facts import Facts, gather
 from insights_pipeline.brief.render import headline, markdown
 from insights_pipeline.lake import DayRange, Engine, Slice, rows_to_table
 
 BASELINE_DAYS = 30
+_DAYS_AT_ONCE = 60  # rows of this many days are held in memory
 
 
 def write_daily_briefs(engine: Engine, days: DayRange, *, bootstrap_traces: int) -> int:
     """Briefs of each day of the range; gives their count."""
-    briefs = [
-        _row(day, _facts(engine, "daily", DayRange.single(day), bootstrap_traces=bootstrap_traces))
-        for day in days
-    ]
+    windows = [DayRange.single(day) for day in days]
+    briefs = [_row(facts.first, facts) for facts in _facts(engine, "daily", windows, bootstrap_traces)]
     return engine.lake.replace(
         Slice("briefs", days, cadence="daily"), lambda: rows_to_table("briefs", briefs)
     )
@@ -27,44 +29,56 @@ def write_daily_briefs(engine: Engine, days: DayRange, *, bootstrap_traces: int)
 
 def write_window_brief(engine: Engine, cadence: str, window: DayRange, *, bootstrap_traces: int) -> int:
     """The brief of a calendar week (cadence weekly) or month (monthly), dated by its first day."""
-    brief = _row(window.first, _facts(engine, cadence, window, bootstrap_traces=bootstrap_traces))
+    briefs = [_row(window.first, facts) for facts in _facts(engine, cadence, [window], bootstrap_traces)]
     into = Slice("briefs", DayRange.single(window.first), cadence=cadence)
-    return engine.lake.replace(into, lambda: rows_to_table("briefs", [brief]))
+    return engine.lake.replace(into, lambda: rows_to_table("briefs", briefs))
 
 
-def _facts(engine: Engine, cadence: str, window: DayRange, *, bootstrap_traces: int) -> Facts:
-    lake = engine.lake
-    last = DayRange.single(window.last)
-    observed_on = last if cadence == "daily" else DayRange.single(window.first)
-    models = lake.read(Slice("intent_models", last)).to_pylist()
-    traffic = _rows(
-        engine,
-        Slice(
-            "intent_rollups", window.widen(before=BASELINE_DAYS), ("date", "intent_id", "metric", "n", "k")
-        ),
+def _facts(
+    engine: Engine, cadence: str, windows: Sequence[DayRange], bootstrap_traces: int
+) -> Iterator[Facts]:
+    """Facts of consecutive windows, read many at a time: a table is opened once, not once a day."""
+    for start in range(0, len(windows), _DAYS_AT_ONCE):
+        some = windows[start : start + _DAYS_AT_ONCE]
+        rows = _read(engine, cadence, DayRange(some[0].first, some[-1].last))
+        for window in some:
+            observed_on = window.last if cadence == "daily" else window.first
+            models = rows["intent_models"][window.last]
+            yield gather(
+                cadence=cadence,
+                first=window.first,
+                last=window.last,
+                items=rows["drift_items"][window.last],
+                observations=rows["drift_observations"][observed_on],
+                model=models[0] if models else None,
+                intents=rows["intents"][window.last],
+                traffic=[
+                    row for day in window.widen(before=BASELINE_DAYS) for row in rows["intent_rollups"][day]
+                ],
+                bootstrap_traces=bootstrap_traces,
+            )
+
+
+def _read(engine: Engine, cadence: str, days: DayRange) -> dict[str, dict[date, list[dict[str, Any]]]]:
+    """The rows that briefs are made of, by table and day."""
+    slices = (
+        Slice("intent_models", days, ("date", "status", "traces_seen")),
+        Slice("intents", days, ("date", "intent_id", "name", "status")),
+        Slice("drift_items", days),
+        Slice("drift_observations", days, ("date", "intent_id", "metric", "verdict"), cadence=cadence),
+        Slice("intent_rollups", days.widen(before=BASELINE_DAYS), ("date", "intent_id", "metric", "n", "k")),
     )
-    items = lake.read(Slice("drift_items", last)).to_pylist()
-    for item in items:
-        item["explanation"] = json.loads(item["explanation"]) if item["explanation"] else {}
-    return gather(
-        cadence=cadence,
-        first=window.first,
-        last=window.last,
-        items=items,
-        observations=_rows(
-            engine,
-            Slice("drift_observations", observed_on, ("intent_id", "metric", "verdict"), cadence=cadence),
-        ),
-        model=models[0] if models else None,
-        intents=_rows(engine, Slice("intents", last, ("intent_id", "name", "status"))),
-        traffic=[row for row in traffic if row["metric"] == "error_rate"],
-        bootstrap_traces=bootstrap_traces,
-    )
-
-
-def _rows(engine: Engine, slice_: Slice) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = engine.lake.read(slice_).to_pylist()
-    return rows
+    found: dict[str, dict[date, list[dict[str, Any]]]] = {}
+    for slice_ in slices:
+        # The error-rate series has a row for each intent and day with all its traces: it is the traffic.
+        where = ds.field("metric") == "error_rate" if slice_.table == "intent_rollups" else None
+        by_day = found.setdefault(slice_.table, defaultdict(list))
+        for row in engine.lake.read(slice_, where=where).to_pylist():
+            by_day[row["date"]].append(row)
+    for rows in found["drift_items"].values():
+        for item in rows:
+            item["explanation"] = json.loads(item["explanation"]) if item["explanation"] else {}
+    return found
 
 
 def _row(day: date, facts: Facts) -> dict[str, object]:

@@ -148,7 +148,9 @@ def test_a_brief_is_written_from_the_tables_and_read_back(engine: DuckDBEngine) 
     brief = read_brief(engine.lake, "daily")
     assert brief is not None
     assert brief["status"] == "changed"
-    assert brief["headline"].startswith("1 new change this day; the largest: Where is my order, latency up +72 %")
+    assert brief["headline"].startswith(
+        "1 new change this day; the largest: Where is my order, latency up +72 %"
+    )
     assert json.loads(brief["facts"])["lines"][0]["trace_ids"] == ["a" * 32, "b" * 32]
     assert read_items(engine.lake)[1][0]["intent"] == "Where is my order"
 

@@ -52,9 +52,12 @@ def test_daily_assets_share_one_backfill_policy_so_that_a_backfill_is_not_split(
     assert policies == {dg.BackfillPolicy.single_run()}
 
 
-def test_one_writer_per_table(defs: dg.Definitions) -> None:
-    pools = {a.op.pool for a in defs.get_repository_def().assets_defs_by_key.values()}
-    assert None not in pools
+def test_only_the_assets_that_read_their_own_yesterday_run_one_at_a_time(defs: dg.Definitions) -> None:
+    graph = defs.get_repository_def().asset_graph
+    pools = {name: graph.get(dg.AssetKey(name)).pools for name in DAILY_ASSETS}
+    folds = {"trace_embeddings", "intent_model", "drift_observations"}
+    assert {name for name, pool in pools.items() if pool} == folds
+    assert all(graph.get(dg.AssetKey(name)).parent_keys >= {dg.AssetKey(name)} for name in folds)
 
 
 def test_weeks_start_on_the_first_monday_and_months_on_the_first_first_inside_the_days() -> None:

@@ -60,7 +60,6 @@ def intent_model(context: dg.AssetExecutionContext, engine: EngineResource) -> d
     deps=[intent_model, trace_embeddings],
     partitions_def=DAILY,
     backfill_policy=WHOLE_RANGE,
-    pool="trace_intents",
     kinds={"delta", "python"},
     owners=OWNERS,
     metadata=described("trace_intents"),
