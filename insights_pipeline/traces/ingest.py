@@ -11,8 +11,10 @@ from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.dataset as ds
 
-from insights_pipeline.lake import Lake
+from insights_pipeline.lake import Lake, Slice
 from insights_pipeline.traces.otlp.read import read_records
 from insights_pipeline.traces.otlp.window import decompressed
 from insights_pipeline.traces.records import Reject
@@ -92,6 +94,9 @@ def trace_files(paths: Sequence[Path | str]) -> list[str]:
 
 def _walk(folder: str) -> Iterator[str]:
     for base, folders, names in os.walk(folder):
+        if "_delta_log" in folders:  # a table, perhaps our own
+            folders[:] = []
+            continue
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             plain = name.lower()
@@ -103,6 +108,14 @@ def _walk(folder: str) -> Iterator[str]:
 
 def _from(done: int, total: int, on_progress: OnProgress | None) -> OnProgress | None:
     return None if on_progress is None else lambda here, _: on_progress(done + here, total)
+
+
+def _not_yet_known(lake: Lake, rejects: pa.Table) -> pa.Table:
+    """Rejects that no earlier reading of the same files kept already."""
+    keys = ["source", "position", "reason"]
+    sources = rejects.column("source").unique()
+    known = lake.read(Slice("rejects", columns=tuple(keys)), where=ds.field("source").isin(sources))
+    return rejects.join(known, keys, join_type="left anti").select(rejects.column_names)
 
 
 class _Distinct:
@@ -172,7 +185,7 @@ class _Run:
             if not self.dry_run:
                 self.lake.append("spans", table)
         if batch.rejects and not self.dry_run:
-            self.lake.append("rejects", batch.reject_rows())
+            self.lake.append("rejects", _not_yet_known(self.lake, batch.reject_rows()))
         self.batch = Batch(batch.now_ns, batch.max_field_chars)
 
     def report(self, *, files: int, bytes_: int) -> IngestReport:

@@ -16,7 +16,7 @@ from insights_pipeline.lake import DayRange, Lake, Slice, now_ns
 from insights_pipeline.lake.tables import TABLES
 
 PROJECT = Path(__file__).resolve().parents[2]
-DAYS = 14
+DAYS = 12
 LAST_DAY = date(2026, 3, 20)
 BOOTSTRAP_TRACES = 250
 

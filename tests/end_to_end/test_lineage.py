@@ -56,7 +56,7 @@ def test_a_run_killed_in_the_middle_and_repeated_gives_the_same_tables(
     while process.poll() is None and not log.exists():
         time.sleep(0.005)
     process.kill()
-    process.wait()
+    process.communicate()
     assert process.returncode == -9, "the run ended before it could be killed"
     assert home.lake.row_count("briefs") == 0
     home.run(days)
