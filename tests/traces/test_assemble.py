@@ -375,3 +375,26 @@ def test_a_trace_id_silent_for_a_day_starts_anew_and_days_or_a_range_agree(engin
 @pytest.mark.parametrize("days", [1, 5])
 def test_days_without_spans_give_no_traces(engine: DuckDBEngine, days: int) -> None:
     assert assemble_traces(engine, DayRange.ending(D1, days)) == 0
+
+
+def test_a_later_turn_of_a_thread_is_told_with_the_request_that_opened_it(engine: DuckDBEngine) -> None:
+    history = (
+        '[{"role":"user","content":"Do you have hiking boots?"},{"role":"assistant","content":"Which?"},'
+        '{"role":"user","content":"The blue one"}]'
+    )
+    [trace] = assemble(
+        engine,
+        span("root", "agent", input_text="The blue one"),
+        span("l1", at=1, parent_span_id="root", input_text="The blue one", messages=history),
+    )
+    assert trace["user_text"] == "Do you have hiking boots?\nThe blue one"
+
+
+def test_a_prompt_that_wraps_the_request_is_no_earlier_turn(engine: DuckDBEngine) -> None:
+    wrapped = '[{"role":"system","content":"Be brief."},{"role":"user","content":"Answer this: Where is my parcel?"}]'
+    [trace] = assemble(
+        engine,
+        span("root", "agent", input_text="Where is my parcel?"),
+        span("l1", at=1, parent_span_id="root", messages=wrapped),
+    )
+    assert trace["user_text"] == "Where is my parcel?"

@@ -260,7 +260,9 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, monkeypatch: pytest.
     assert peaks[1] < 1.3 * peaks[0]
 
 
-def test_reading_a_file_again_keeps_its_rejects_once_and_never_reads_tables(tmp_path: Path, lake: Lake) -> None:
+def test_reading_a_file_again_keeps_its_rejects_once_and_never_reads_tables(
+    tmp_path: Path, lake: Lake
+) -> None:
     (tmp_path / "bad.jsonl").write_text("this is not JSON\n")
     for _ in range(2):
         report = ingest_paths(lake, [tmp_path], now_ns=NOW)

@@ -37,19 +37,26 @@ AGREE = (
 
 def traces_of(path: Path, folder: Path) -> list[dict[str, Any]]:
     lake = Lake(str(folder / "lake"))
-    engine = DuckDBEngine(lake, connect_with(engine_config(threads=2, memory_mb=512, temp_dir=folder / "spill")))
+    engine = DuckDBEngine(
+        lake, connect_with(engine_config(threads=2, memory_mb=512, temp_dir=folder / "spill"))
+    )
     report = ingest_paths(lake, [path], now_ns=1_780_000_000_000_000_000)
     assert (report.traces, report.spans, report.rejects) == (20, 374, 0)
     days = DayRange(min(report.days), max(report.days))
     compact_spans(engine, days)
     assert assemble_traces(engine, days) == 20
-    return lake.read(Slice("traces")).sort_by([("start_ns", "ascending"), ("user_text", "ascending")]).to_pylist()
+    return (
+        lake.read(Slice("traces"))
+        .sort_by([("start_ns", "ascending"), ("user_text", "ascending")])
+        .to_pylist()
+    )
 
 
 @pytest.fixture(scope="module")
 def runs(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
     return {
-        name: traces_of(real_data / "otlp" / file, tmp_path_factory.mktemp("real")) for name, file in FILES.items()
+        name: traces_of(real_data / "otlp" / file, tmp_path_factory.mktemp("real"))
+        for name, file in FILES.items()
     }
 
 

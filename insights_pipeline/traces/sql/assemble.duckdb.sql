@@ -144,6 +144,7 @@ picks AS MATERIALIZED (
         root,
         max(ordinal) FILTER (has_output) AS last_output,
         arg_max(ordinal, (messages_count, ordinal)) FILTER (messages_count IS NOT NULL) AS most_messages,
+        min(ordinal) FILTER (messages_count IS NOT NULL) AS first_call,
         min(ordinal) FILTER (has_plain_input) AS first_wrapper,
         bool_or(ordinal = root) AS root_speaks
     FROM roots
@@ -169,6 +170,7 @@ wanted AS MATERIALIZED (
         turns.ordinal IS NOT NULL AS is_turn,
         light.ordinal IS NOT DISTINCT FROM last_output AS is_output,
         light.ordinal IS NOT DISTINCT FROM most_messages AS is_messages,
+        light.ordinal IS NOT DISTINCT FROM first_call AS is_first_call,
         light.ordinal IS NOT DISTINCT FROM first_wrapper AS is_wrapper,
         light.ordinal IS NOT DISTINCT FROM coalesce(deepest, first_failed) AS is_failure
     FROM light
@@ -177,7 +179,7 @@ wanted AS MATERIALIZED (
     LEFT JOIN failures USING (trace_no)
     LEFT JOIN deepest_failures USING (trace_no)
     LEFT JOIN turns ON turns.trace_no = light.trace_no AND turns.ordinal = light.ordinal
-    WHERE is_root OR is_turn OR is_output OR is_messages OR is_wrapper OR is_failure
+    WHERE is_root OR is_turn OR is_output OR is_messages OR is_first_call OR is_wrapper OR is_failure
 ),
 
 texts AS NOT MATERIALIZED (
@@ -193,6 +195,22 @@ texts AS NOT MATERIALIZED (
         attributes
     FROM one_of_each AS spans
     INNER JOIN wanted ON wanted.trace_id = spans.trace_id AND wanted.span_id = spans.span_id
+),
+
+-- A later turn of a thread ("yes, the blue one") says what is wanted only together with the request that opened
+-- the thread: the first of the user's messages that the first call was sent, where there are several.
+openings AS (
+    SELECT trace_no, CASE WHEN length(said) > 1 THEN nullif(trim(said[1], E' \t\r\n'), '') END AS opening
+    FROM (
+        SELECT
+            trace_no,
+            list_transform(
+                list_filter(json_extract(messages, '$[*]'), lambda message: message ->> 'role' = 'user'),
+                lambda message: message ->> 'content'
+            ) AS said
+        FROM texts
+        WHERE is_first_call
+    )
 ),
 
 words AS (
@@ -311,7 +329,7 @@ spoken AS (
         left(
             coalesce(
                 list_reduce(
-                    CASE WHEN root_input IS NULL THEN turns ELSE list_prepend(root_input, coalesce(turns, [])) END,
+                    nullif(list_concat(list_filter([opening, root_input], lambda said: said IS NOT NULL), turns), []),
                     lambda said, turn: CASE
                         WHEN length(said) > $max_user_chars OR contains(said, turn) THEN said
                         ELSE said || E'\n' || turn
@@ -327,6 +345,7 @@ spoken AS (
         error_message,
         metadata
     FROM words
+    LEFT JOIN openings USING (trace_no)
 )
 
 SELECT
