@@ -52,7 +52,7 @@ def markdown(facts: Facts) -> str:
 
 def sentence(line: Line) -> str:
     """One change as a markdown line: state, intent, change with interval, counts, since, traces."""
-    parts = [f"**{escape(line.intent)}**: {units.verb(line.metric, line.direction)}"]
+    parts = [f"**{escape(line.intent)}**: {_verb(line)}"]
     if line.metric == "volume":
         if line.observed is not None:
             parts.append(f"{line.observed:.0f} traces a day")
@@ -68,15 +68,21 @@ def sentence(line: Line) -> str:
     if line.n:
         parts.append(f"{line.n:,} traces")
     if line.traffic_share:
-        parts.append(f"{100 * line.traffic_share:.0f} % of traffic")
+        parts.append(f"{units.share(line.traffic_share)} of traffic")
     parts.append(
         f"since {_day(line.since)}" if line.state == "new" else f"{_day(line.since)} – {_day(line.until)}"
     )
-    text = ", ".join(parts)
+    text = ", ".join(parts).replace(" after,", " after")
     if line.trace_ids:
         text += ". Traces: " + ", ".join(f"`{_code(trace_id)}`" for trace_id in line.trace_ids[:3])
     label = "new" if line.state == "new" else "resolved"
     return f"{_MARK.get(line.severity, '') if line.state == 'new' else ''}[{label}] {text}"
+
+
+def _verb(line: Line) -> str:
+    if line.state == "resolved" and line.metric in units.METRICS:
+        return f"{units.METRICS[line.metric].label} back to normal after"
+    return units.verb(line.metric, line.direction)
 
 
 _MARK = {"critical": "‼ ", "high": "! "}
@@ -102,9 +108,10 @@ def _tool_moves(line: Line) -> list[str]:
 
 
 def _short(line: Line) -> str:
-    if line.metric in ("volume", "tool_mix"):
-        return f"{escape(line.intent)}, {units.verb(line.metric, line.direction)}"
-    return f"{escape(line.intent)}, {units.verb(line.metric, line.direction)} {units.effect(line.metric, line.effect)}"
+    text = f"{escape(line.intent)}, {_verb(line)}"
+    if line.metric == "volume" or (line.metric == "tool_mix" and line.state != "resolved"):
+        return text
+    return f"{text} {units.effect(line.metric, line.effect)}"
 
 
 def _still_open(line: Line) -> str:

@@ -13,12 +13,13 @@ class Metric:
     worse: str
 
 
+# “Typical” is the geometric mean: what is compared are daily means of logarithms, which one slow trace cannot move.
 METRICS = {
-    "latency_ms": Metric("latency", "up"),
+    "latency_ms": Metric("typical latency", "up"),
     "latency_p95_ms": Metric("p95 latency", "up"),
-    "cost_usd": Metric("cost per trace", "up"),
-    "step_count": Metric("steps per trace", "up"),
-    "output_chars": Metric("answer length", "none"),
+    "cost_usd": Metric("typical cost", "up"),
+    "step_count": Metric("typical steps", "up"),
+    "output_chars": Metric("typical answer length", "none"),
     "error_rate": Metric("error rate", "up"),
     "tool_mix": Metric("tool mix", "none"),
     "volume": Metric("volume", "none"),
@@ -68,6 +69,11 @@ def interval(metric: str, low: float | None, high: float | None) -> str:
             return f"{100 * low:.0f} to {100 * high:.0f} %"
         case _:
             return f"{100 * low:+.0f} to {100 * high:+.0f} %"
+
+
+def share(number: float) -> str:
+    """A share of traffic; a small one is not called nothing."""
+    return f"{100 * number:.0f} %" if number >= 0.01 else "<1 %"
 
 
 def verb(metric: str, direction: str) -> str:

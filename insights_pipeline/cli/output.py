@@ -39,7 +39,8 @@ def _plain(value: object) -> object:
 def console() -> Console:
     from rich.console import Console
 
-    return Console(highlight=False)
+    # Into a file or a pipe there is no width to respect; 80 columns would cut every cell.
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
 def parse_day(text: str | None) -> date | None:
@@ -82,7 +83,8 @@ def table(title: str, columns: list[tuple[str, str]], rows: list[list[Any]]) -> 
 
     view = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
     for heading, justify in columns:
-        view.add_column(heading, justify=justify)  # type: ignore[arg-type]
+        # Text may wrap; a number or a day that is cut is worse than a wide table.
+        view.add_column(heading, justify=justify, no_wrap=justify == "right")  # type: ignore[arg-type]
     for row in rows:
         view.add_row(*(escape("–" if cell is None else str(cell)) for cell in row))
     console().print(view)

@@ -13,6 +13,12 @@ _CADENCE = {"day": "daily", "week": "weekly", "month": "monthly"}
 _DAY = typer.Option(None, "--date", help="Day (YYYY-MM-DD, today, yesterday); default: the newest.")
 
 
+def shorten(text: str | None, width: int) -> str | None:
+    """The first `width` characters on one line."""
+    flat = " ".join((text or "").split())
+    return flat if len(flat) <= width else flat[: width - 1] + "…"
+
+
 def brief(
     day: str | None = typer.Option(
         None, "--date", help="Day of the brief; for a week or month any day in it; default: the newest."
@@ -74,7 +80,13 @@ def intents(day: str | None = _DAY, as_json: bool = JSON) -> None:
         typer.echo(f"learning ({found['traces_seen']} of {found['bootstrap_traces']})")
         return
     rows = [
-        [row["name"], row["status"], row["traces"], f"{100 * row['share']:.0f} %", row["description"]]
+        [
+            row["name"],
+            row["status"],
+            row["traces"],
+            f"{100 * row['share']:.0f} %",
+            shorten(row["description"], 110),
+        ]
         for row in found["intents"]
     ]
     columns = [
@@ -130,7 +142,7 @@ def drift(
         ("change", "right"),
         ("95 %", "right"),
         ("severity", "left"),
-        ("since", "left"),
+        ("since", "right"),
         ("traces", "right"),
     ]
     table(f"{len(rows)} drift item{'s' * (len(rows) != 1)} on {date_}", columns, rows)

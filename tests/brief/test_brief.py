@@ -76,7 +76,7 @@ def test_a_day_without_traces_is_not_called_quiet() -> None:
 def test_a_new_change_names_intent_change_interval_counts_and_traces() -> None:
     text = markdown(facts(item()))
     for part in (
-        "**Where is my order**: latency up",
+        "**Where is my order**: typical latency up",
         "1.8 s → 3.1 s (+72 %, 95 % +55 to +91 %)",
         "840 traces",
         "20 % of traffic",
@@ -89,7 +89,14 @@ def test_a_new_change_names_intent_change_interval_counts_and_traces() -> None:
 def test_an_ongoing_change_is_counted_and_named_but_is_not_the_news() -> None:
     ongoing = facts(item(state="ongoing", opened=date(2026, 2, 20)))
     assert ongoing.status == "quiet"
-    assert "Still open (1): Where is my order, latency up +72 % since 20 Feb." in markdown(ongoing)
+    assert "Still open (1): Where is my order, typical latency up +72 % since 20 Feb." in markdown(ongoing)
+
+
+def test_what_is_over_is_called_back_to_normal() -> None:
+    over = facts(item(state="resolved", opened=date(2026, 2, 20), closed=DAY))
+    assert "the largest: Where is my order, typical latency back to normal after +72 %" in headline(over)
+    assert "typical latency back to normal after 1.8 s → 3.1 s" in markdown(over)
+    assert "20 Feb – 2 Mar" in markdown(over)
 
 
 def test_pending_items_and_those_resolved_before_the_window_are_not_mentioned() -> None:
@@ -149,7 +156,7 @@ def test_a_brief_is_written_from_the_tables_and_read_back(engine: DuckDBEngine) 
     assert brief is not None
     assert brief["status"] == "changed"
     assert brief["headline"].startswith(
-        "1 new change this day; the largest: Where is my order, latency up +72 %"
+        "1 new change this day; the largest: Where is my order, typical latency up +72 %"
     )
     assert json.loads(brief["facts"])["lines"][0]["trace_ids"] == ["a" * 32, "b" * 32]
     assert read_items(engine.lake)[1][0]["intent"] == "Where is my order"
