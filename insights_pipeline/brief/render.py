@@ -52,31 +52,33 @@ def markdown(facts: Facts) -> str:
 
 def sentence(line: Line) -> str:
     """One change as a markdown line: state, intent, change with interval, counts, since, traces."""
-    parts = [f"**{escape(line.intent)}**: {_verb(line)}"]
-    if line.metric == "volume":
-        if line.observed is not None:
-            parts.append(f"{line.observed:.0f} traces a day")
-    elif line.metric == "tool_mix":
-        parts.append(units.effect(line.metric, line.effect))
-        parts += _tool_moves(line)
-    else:
-        change = f"{units.value(line.metric, line.baseline)} → {units.value(line.metric, line.observed)}"
-        between = units.interval(line.metric, line.effect_low, line.effect_high)
-        parts.append(
-            f"{change} ({units.effect(line.metric, line.effect)}{', 95 % ' + between if between else ''})"
-        )
+    lead, changes = f"**{escape(line.intent)}**: {_verb(line)}", _changes(line)
+    parts = (
+        [f"{lead} {changes[0]}", *changes[1:]] if line.state == "resolved" and changes else [lead, *changes]
+    )
     if line.n:
-        parts.append(f"{line.n:,} traces")
+        errors = line.explanation.get("errors")
+        parts.append(f"{line.n:,} traces" if errors is None else f"{errors:,} of {line.n:,} traces failed")
     if line.traffic_share:
         parts.append(f"{units.share(line.traffic_share)} of traffic")
-    parts.append(
-        f"since {_day(line.since)}" if line.state == "new" else f"{_day(line.since)} – {_day(line.until)}"
-    )
-    text = ", ".join(parts).replace(" after,", " after")
+    is_new = line.state == "new"
+    parts.append(f"since {_day(line.since)}" if is_new else f"{_day(line.since)} – {_day(line.until)}")
+    text = ", ".join(parts)
     if line.trace_ids:
         text += ". Traces: " + ", ".join(f"`{_code(trace_id)}`" for trace_id in line.trace_ids[:3])
-    label = "new" if line.state == "new" else "resolved"
-    return f"{_MARK.get(line.severity, '') if line.state == 'new' else ''}[{label}] {text}"
+    return f"{_MARK.get(line.severity, '')}[new] {text}" if is_new else f"[resolved] {text}"
+
+
+def _changes(line: Line) -> list[str]:
+    """From what to what, with the interval; for tools which ones, for volume how much."""
+    if line.metric == "volume":
+        return [] if line.observed is None else [f"{line.observed:.0f} traces a day"]
+    change = units.effect(line.metric, line.effect)
+    if line.metric == "tool_mix":
+        return [change, *_tool_moves(line)]
+    between = units.interval(line.metric, line.effect_low, line.effect_high)
+    values = f"{units.value(line.metric, line.baseline)} → {units.value(line.metric, line.observed)}"
+    return [f"{values} ({change}{', 95 % ' + between if between else ''})"]
 
 
 def _verb(line: Line) -> str:
@@ -99,11 +101,12 @@ def _code(text: str) -> str:
 
 
 def _tool_moves(line: Line) -> list[str]:
-    moves = line.explanation.get("tools") or []
+    """The tools that gained and lost most, with their share of a trace's calls before and now."""
+    moves = [move for side in ("gained", "lost") for move in (line.explanation.get(side) or [])[:2]]
     return [
-        f"{escape(str(move['name']))} {units.value('error_rate', move['before'])} → "
+        f"{_code(str(move['tool']))} {units.value('error_rate', move['before'])} → "
         f"{units.value('error_rate', move['now'])}"
-        for move in moves[:3]
+        for move in moves
     ]
 
 

@@ -92,6 +92,20 @@ def test_an_ongoing_change_is_counted_and_named_but_is_not_the_news() -> None:
     assert "Still open (1): Where is my order, typical latency up +72 % since 20 Feb." in markdown(ongoing)
 
 
+def test_a_changed_tool_mix_says_which_tools_and_an_error_rate_how_many_failed() -> None:
+    moved = {
+        "gained": [{"tool": "search_help_center", "points": 25.0, "before": 0.05, "now": 0.30}],
+        "lost": [{"tool": "get_order", "points": -25.0, "before": 0.45, "now": 0.20}],
+    }
+    mix = item(metric="tool_mix", direction="changed", effect=0.25, explanation=moved)
+    assert (
+        "tool mix changed, 25 % of calls moved, search_help_center 5.0 % → 30.0 %, get_order 45.0 % → 20.0 %"
+        in markdown(facts(mix))
+    )
+    failing = item(metric="error_rate", effect=0.05, n=401, explanation={"errors": 26, "baseline_errors": 12})
+    assert "26 of 401 traces failed" in markdown(facts(failing))
+
+
 def test_what_is_over_is_called_back_to_normal() -> None:
     over = facts(item(state="resolved", opened=date(2026, 2, 20), closed=DAY))
     assert "the largest: Where is my order, typical latency back to normal after +72 %" in headline(over)

@@ -57,6 +57,7 @@ def test_an_empty_lake_is_said_with_the_remedy(home: Path, verb: str) -> None:
 def test_a_path_that_is_not_there_is_named(home: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-m", "insights_pipeline.cli.app", "ingest", "nowhere.pb"],
+        check=False,
         capture_output=True,
         text=True,
         timeout=60,
@@ -86,7 +87,16 @@ def test_the_doctor_checks_every_part_and_prints_json(home: Path) -> None:
     (home / "dagster.yaml").touch()
     result = insights("doctor", "--json")
     findings = {finding["check"]: finding for finding in json.loads(result.stdout)}
-    assert set(findings) == {"python", "settings", "disk", "engine", "embedder", "prices", "dagster", "tables"}
+    assert set(findings) == {
+        "python",
+        "settings",
+        "disk",
+        "engine",
+        "embedder",
+        "prices",
+        "dagster",
+        "tables",
+    }
     assert all(finding["ok"] for finding in findings.values()), findings
     assert result.exit_code == 0
 

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+import random
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from insights_pipeline.intents.classify import Classifier
+from insights_pipeline.intents.discover import discover, group, near_copies
+from insights_pipeline.intents.evaluate import agreement
+from insights_pipeline.intents.graph import neighbours_for, similarity_graph, wording_vectors
+from insights_pipeline.intents.growth import log_chance
+from insights_pipeline.intents.hierarchy import categories, category_names
+from insights_pipeline.intents.labels import label_groups, slug_of
+from insights_pipeline.intents.vectors import Texts, unit
+from insights_pipeline.intents.wordllama_space import Space, fit_space
+from tests.intents.streams import stream
+
+DAY = date(2026, 3, 2)
+
+
+def sample_of(texts: list[str]) -> tuple[Texts, Space]:
+    space = fit_space(texts)
+    ids = tuple(f"t{number}" for number in range(len(texts)))
+    return Texts((DAY,) * len(texts), ids, tuple(texts), space.embed(texts)), space
+
+
+def clinc(
+    real_data: Path, *, texts: int, intents: int, seed: int, zipf: bool = False
+) -> tuple[list[str], list[str]]:
+    raw = json.loads((real_data / "clinc150" / "data_small.json").read_text())
+    by_intent: dict[str, list[str]] = {}
+    for text, intent in raw["train"] + raw["val"] + raw["test"]:
+        by_intent.setdefault(intent, []).append(text)
+    rng = random.Random(seed)
+    shares = np.array([1 / (rank + 1) if zipf else 1.0 for rank in range(intents)])
+    rows = []
+    for intent, share in zip(rng.sample(sorted(by_intent), intents), shares / shares.sum(), strict=True):
+        said = by_intent[intent]
+        rng.shuffle(said)
+        rows += [(text, intent) for text in said[: max(3, round(texts * share))]]
+    rng.shuffle(rows)
+    return [text for text, _ in rows], [intent for _, intent in rows]
+
+
+def test_agreement_of_known_labellings() -> None:
+    assert agreement([0, 0, 1, 1], ["a", "a", "b", "b"]).nmi == pytest.approx(1)
+    crossed = agreement([0, 0, 1, 1], [0, 1, 0, 1])
+    assert (crossed.nmi, crossed.ari) == (pytest.approx(0), pytest.approx(-0.5))
+    assert agreement([0, 0, 1, 1], [0, 0, 1, 2]).nmi == pytest.approx(0.8)  # 2·ln2 / (ln2 + 1.5·ln2)
+    assert agreement([0, 0, 0, 1], [0, 0, 1, 1]).purity == pytest.approx(0.75)
+
+
+def test_agreement_is_what_scikit_learn_says() -> None:
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
+    rng = np.random.default_rng(0)
+    left, right = rng.integers(0, 7, 300).tolist(), rng.integers(0, 5, 300).tolist()
+    ours = agreement(left, right)
+    assert ours.nmi == pytest.approx(normalized_mutual_info_score(left, right))
+    assert ours.ari == pytest.approx(adjusted_rand_score(left, right))
+
+
+def test_the_graph_is_symmetric_without_loops_and_grows_slowly() -> None:
+    vectors = unit(np.random.default_rng(0).normal(size=(120, 256)))
+    graph = similarity_graph(vectors, vectors[:, :64])
+    assert abs(graph - graph.T).max() == 0
+    assert graph.diagonal().max() == 0
+    assert [neighbours_for(n) for n in (10, 500, 2_000, 50_000)] == [8, 10, 20, 50]
+
+
+def test_texts_that_share_no_wording_still_make_a_graph() -> None:
+    assert wording_vectors(["??", "!!"], seed=0).shape[0] == 2
+
+
+def test_copies_follow_the_first_of_their_kind() -> None:
+    one, other = unit(np.random.default_rng(0).normal(size=(2, 256)))
+    vectors = np.stack([one, other, one + 0.01 * other, one, other]).astype(np.float16)
+    assert near_copies(vectors).tolist() == [0, 1, 0, 0, 1]
+    many = np.tile(vectors[:2], (400, 1))
+    assert near_copies(many).tolist() == [0, 1] * 400
+
+
+def test_planted_intents_are_found_and_named_after_what_people_say() -> None:
+    planted = stream(1, 600)
+    texts, of = planted.traces.column("user_text").to_pylist(), planted.planted
+    sample, space = sample_of(texts)
+    found, _ = group(sample.texts, sample.vectors, space, seed=0)
+    truth = [of[trace_id] for trace_id in planted.traces.column("trace_id").to_pylist()]
+    assert agreement(truth, found.tolist()).nmi > 0.8
+    intents, unknown = discover(sample, space, born=DAY, seed=0)
+    assert (
+        len({intent.slug for intent in intents})
+        == len({intent.intent_id for intent in intents})
+        == len(intents)
+    )
+    assert 0.2 < unknown < 0.95
+    assert all(len(intent.exemplar_ids) <= 60 and intent.description.startswith("“") for intent in intents)
+    said = " ".join(intent.name.lower() for intent in intents)
+    assert all(word in said for word in ("password", "address", "refund"))
+
+
+def test_equal_input_gives_equal_intents() -> None:
+    sample, space = sample_of(stream(1, 300).traces.column("user_text").to_pylist())
+    first, second = (discover(sample, space, born=DAY, seed=3) for _ in range(2))
+    assert [one.row(DAY, "v") for one in first[0]] == [one.row(DAY, "v") for one in second[0]]
+    assert first[1] == second[1]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["same words"] * 40,
+        ["a b", "c d", "e f"],
+        [f"wörd{n} {n}" for n in range(12)],
+        ["我的订单", "привет мир"] * 9,
+    ],
+)
+def test_samples_without_structure_still_give_intents(texts: list[str]) -> None:
+    sample, space = sample_of(texts)
+    intents, unknown = discover(sample, space, born=DAY, seed=0)
+    assert sum(intent.size for intent in intents) == len(texts)
+    assert np.isfinite(unknown)
+    assert all(intent.name and intent.slug for intent in intents)
+
+
+def test_classification_has_a_margin_only_over_a_second_intent() -> None:
+    vectors = unit(np.random.default_rng(0).normal(size=(12, 256))).astype(np.float16)
+    two = Classifier.of(vectors[:2], [vectors[:1], vectors[1:2]]).judge(vectors[:2])
+    assert two.nearest.tolist() == [0, 1]
+    assert (two.margin > 0.5).all()
+    assert np.isnan(Classifier.of(vectors[:1], [vectors[:1]]).judge(vectors[:2]).margin).all()
+    assert len(Classifier.of(vectors[:1], [vectors[:1]]).judge(vectors[:0]).score) == 0
+
+
+def test_names_are_unique_without_stop_words_or_slot_values() -> None:
+    groups = [
+        ["please can you track my package", "track package", "where is my package, track it"],
+        ["i want to track my flight", "flight track please", "track the flight"],
+        ["track it", "please track it", "can you track"],
+        ["hi", "hello", "thanks"],
+    ]
+    labels = label_groups(groups, taken=["other-requests"])
+    assert len({label.slug for label in labels}) == 4
+    assert "Package" in labels[0].name
+    assert "Flight" in labels[1].name
+    assert labels[3].name == "Other requests 2"
+    words = {word for label in labels for word in label.name.lower().split()}
+    assert not words & {"please", "my", "the", "can", "you"}
+    assert slug_of("Kid's Größe 2") == "kids-größe-2"
+
+
+def test_categories_join_alike_intents_and_have_unique_names() -> None:
+    rng = np.random.default_rng(0)
+    centres = unit(rng.normal(size=(3, 256)))
+    points = unit(np.repeat(centres, 4, axis=0) + 0.02 * rng.normal(size=(12, 256)))
+    of = categories(points, points[:, :8])
+    names = category_names(of, [[f"topic{i} thing", f"extra{i}"] for i in range(12)], [5] * 12)
+    together = {tuple(sorted({i // 4 for i in np.flatnonzero(of == c)})) for c in set(of.tolist())}
+    assert all(len(one) == 1 for one in together)
+    assert len(set(names)) == len(set(of.tolist()))
+
+
+def test_the_chance_of_a_rise_is_the_binomial_tail() -> None:
+    assert log_chance(10, 0, 100, 100) == pytest.approx(10 * np.log10(0.5))
+    assert log_chance(5, 5, 100, 100) == pytest.approx(np.log10(638 / 1024))
+
+
+@pytest.mark.parametrize(
+    ("texts", "intents", "zipf", "floor"), [(500, 12, True, 0.85), (500, 30, False, 0.86)]
+)
+def test_real_requests_are_grouped_as_people_labelled_them(
+    real_data: Path, texts: int, intents: int, zipf: bool, floor: float
+) -> None:
+    scores, ratios = [], []
+    for seed in (11, 12):
+        said, truth = clinc(real_data, texts=texts, intents=intents, seed=seed, zipf=zipf)
+        sample, space = sample_of(said)
+        found, _ = group(sample.texts, sample.vectors, space, seed=0)
+        result = agreement(truth, found.tolist())
+        scores.append(result.nmi)
+        ratios.append(result.k_ratio)
+    assert np.mean(scores) > floor
+    assert 0.7 < np.mean(ratios) < 1.6
