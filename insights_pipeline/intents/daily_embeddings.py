@@ -1,0 +1,108 @@
+"""Days of texts to days of vectors, in a space that is fitted once and then frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import pyarrow as pa
+
+from insights_pipeline.intents.stored import newest_space, reservoir, texts_per_day, up_to
+from insights_pipeline.intents.text import has_text
+from insights_pipeline.intents.vectors import pack
+from insights_pipeline.intents.wordllama_space import EMBEDDER, Space, fit_space
+from insights_pipeline.lake import DayRange, Engine, Slice, rows_to_table
+from insights_pipeline.lake.tables import TABLES
+
+_SOURCE = ("date", "trace_id", "user_text", "is_evaluation")
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedReport:
+    """Vectors written; the space in force at the end (None while learning); the day it was fitted, if one of these."""
+
+    rows: int
+    space: str | None
+    fitted: date | None
+    traces_seen: int | None  # while learning: traces with text so far
+
+
+def embed_days(engine: Engine, days: DayRange, *, bootstrap_traces: int, seed: int) -> EmbedReport:
+    """Replace `trace_embeddings` and `embedding_spaces` of these days.
+
+    A day is embedded in the newest space fitted before it. While there is none, nothing is embedded, until the
+    traces with text up to and including a day reach `bootstrap_traces`: that day fits the space.
+    """
+    space = newest_space(engine.lake, days.first - timedelta(days=1))
+    if space is not None:
+        _replace_spaces(engine, days, None, None)
+        return EmbedReport(_embed(engine, days, space), space.name, None, None)
+    seen, fit_day = _fit_day(engine, days, bootstrap_traces)
+    if fit_day is None:
+        _replace_spaces(engine, days, None, None)
+        _clear(engine, days)
+        return EmbedReport(0, None, None, seen)
+    space = fit_space(reservoir(engine, fit_day, seed=seed).column("user_text").to_pylist())
+    if fit_day > days.first:
+        _clear(engine, DayRange(days.first, fit_day - timedelta(days=1)))
+    _replace_spaces(engine, days, fit_day, space)
+    rows = _embed(engine, DayRange(fit_day, days.last), space)
+    return EmbedReport(rows, space.name, fit_day, None)
+
+
+def _fit_day(engine: Engine, days: DayRange, bootstrap_traces: int) -> tuple[int, date | None]:
+    """Texts seen by the end, and the first of the days on which there are enough."""
+    seen = 0
+    for day, texts in sorted(texts_per_day(engine, up_to(days.last)).items()):
+        seen += texts
+        if seen >= bootstrap_traces and day >= days.first:
+            return seen, day
+        if seen >= bootstrap_traces:
+            return seen, days.first
+    return seen, None
+
+
+def _embed(engine: Engine, days: DayRange, space: Space) -> int:
+    schema = TABLES["trace_embeddings"].schema
+
+    def embedded(batch: pa.RecordBatch) -> pa.RecordBatch:
+        rows = [
+            (day, trace_id, text)
+            for day, trace_id, text, evaluation in zip(
+                *(batch.column(name).to_pylist() for name in _SOURCE), strict=True
+            )
+            if not evaluation and has_text(text)
+        ]
+        vectors = space.embed([text for _, _, text in rows])
+        columns = [
+            pa.array([day for day, _, _ in rows], schema.field("date").type),
+            pa.array([trace_id for _, trace_id, _ in rows], pa.string()),
+            pa.array([pack(vector) for vector in vectors], pa.binary()),
+            pa.array([space.name] * len(rows), pa.string()),
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+    return engine.map_batches(Slice("traces", days, _SOURCE), embedded, Slice("trace_embeddings", days))
+
+
+def _replace_spaces(engine: Engine, days: DayRange, day: date | None, space: Space | None) -> None:
+    rows: list[dict[str, object]] = []
+    if space is not None:
+        rows.append(
+            {
+                "date": day,
+                "space": space.name,
+                "embedder": EMBEDDER,
+                "fitted_on": space.fitted_on,
+                "payload": space.payload(),
+            }
+        )
+    elif not any(known in days for known in engine.lake.days("embedding_spaces")):
+        return
+    engine.lake.replace(Slice("embedding_spaces", days), lambda: rows_to_table("embedding_spaces", rows))
+
+
+def _clear(engine: Engine, days: DayRange) -> None:
+    """Remove vectors of days that come before there is a space (of a space that an earlier run fitted)."""
+    if any(known in days for known in engine.lake.days("trace_embeddings")):
+        engine.lake.replace(Slice("trace_embeddings", days), lambda: rows_to_table("trace_embeddings", []))

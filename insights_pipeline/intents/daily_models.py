@@ -1,0 +1,154 @@
+"""The intent model carried from day to day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+
+import pyarrow as pa
+
+from insights_pipeline.intents.classify import Classifier, Verdict
+from insights_pipeline.intents.growth import WINDOW_DAYS
+from insights_pipeline.intents.model import LEARNING, READY, Model, learning
+from insights_pipeline.intents.refresh import first_model, refreshed
+from insights_pipeline.intents.stored import (
+    model_before,
+    newest_space,
+    reservoir,
+    samples,
+    space_named,
+    texts_of,
+    texts_per_day,
+)
+from insights_pipeline.intents.vectors import Texts
+from insights_pipeline.intents.wordllama_space import Space
+from insights_pipeline.lake import DayRange, Engine, Slice, rows_to_table
+from insights_pipeline.lake.tables import TABLES
+
+_PER_DAY = 2_000  # traces of a day that may show something new
+_AHEAD = 14  # days read from the lake at once
+_LEAST = 10  # texts below which there is nothing to discover
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReport:
+    """Rows of `intents` written, and the model of the last day: its status, its living intents, traces seen."""
+
+    rows: int
+    status: str  # learning | ready
+    intents: int
+    traces_seen: int
+    events: tuple[dict[str, object], ...]  # of all the days, each with its date
+
+
+def update_model_days(engine: Engine, days: DayRange, *, bootstrap_traces: int, seed: int) -> ModelReport:
+    """Replace `intent_models` and `intents` of these days, each day from the day before and the traces until then.
+
+    Learning while no embedding space exists; discovered from a sample of everything on the first day with one;
+    after that only added to, on evidence (see `refresh`).
+    """
+    fold = _Fold(engine, days, seed)
+    models = [(day, fold.step(day)) for day in days]
+    engine.lake.replace(
+        Slice("intent_models", days),
+        lambda: rows_to_table("intent_models", [model.row(day, bootstrap_traces) for day, model in models]),
+    )
+    rows = engine.lake.replace(Slice("intents", days), lambda: _intent_rows(models))
+    last = models[-1][1]
+    events = tuple({"date": str(day), **event} for day, model in models for event in model.events)
+    return ModelReport(rows, last.status, len(last.living), last.traces_seen, events)
+
+
+def _intent_rows(models: list[tuple[date, Model]]) -> pa.RecordBatchReader:
+    def batches() -> Iterator[pa.RecordBatch]:
+        for day, model in models:
+            rows = [intent.row(day, model.version) for intent in model.intents]
+            yield from rows_to_table("intents", rows).to_batches()
+
+    return pa.RecordBatchReader.from_batches(TABLES["intents"].schema, batches())
+
+
+@dataclass(slots=True)
+class _Window:
+    """Samples of the days up to 28 before the one at hand, and the verdicts of the newest classifier on them."""
+
+    engine: Engine
+    space: Space
+    last: date
+    seed: int
+    texts: dict[date, Texts] = field(default_factory=dict)
+    read_until: date | None = None
+    classifier: Classifier | None = None
+    version: str = ""
+    verdicts: dict[date, Verdict] = field(default_factory=dict)
+
+    def upto(self, day: date, model: Model) -> list[tuple[Texts, Verdict]]:
+        first = day - timedelta(days=WINDOW_DAYS - 1)
+        if self.read_until is None or self.read_until < day:
+            self._read(first if self.read_until is None else day, day)
+        for known in [known for known in self.texts if known < first]:
+            del self.texts[known]
+            self.verdicts.pop(known, None)
+        if self.version != model.version:
+            self.version, self.classifier = model.version, model.classifier()
+            self.verdicts.clear()
+        return [(texts, self._verdict(known)) for known, texts in sorted(self.texts.items()) if known <= day]
+
+    def _read(self, first: date, day: date) -> None:
+        self.read_until = min(self.last, day + timedelta(days=_AHEAD))
+        days = DayRange(first, self.read_until)
+        self.texts.update(samples(self.engine, days, self.space, per_day=_PER_DAY, seed=self.seed))
+
+    def _verdict(self, day: date) -> Verdict:
+        if day not in self.verdicts:
+            assert self.classifier is not None
+            self.verdicts[day] = self.classifier.judge(self.texts[day].vectors)
+        return self.verdicts[day]
+
+
+class _Fold:
+    """What a range keeps in memory from day to day; a run that starts later reads the same values from the lake."""
+
+    def __init__(self, engine: Engine, days: DayRange, seed: int) -> None:
+        self.engine, self.days, self.seed = engine, days, seed
+        before = max((day for day in engine.lake.days("intent_models") if day < days.first), default=None)
+        self.model = model_before(engine.lake, days.first) or learning(0)
+        count_from = before + timedelta(days=1) if before else date(1970, 1, 1)
+        self.texts = texts_per_day(engine, DayRange(count_from, days.last))
+        self.window: _Window | None = None
+
+    def step(self, day: date) -> Model:
+        seen = self.model.traces_seen + sum(self.texts.pop(one) for one in sorted(self.texts) if one <= day)
+        space = self._space(day)
+        if space is None:
+            self.model = learning(seen)
+        elif self.model.status == LEARNING or self.model.space != space.name:
+            self.model = self._discovered(day, space, seen)
+        else:
+            assert self.window is not None
+            parts = self.window.upto(day, self.model)
+            classifier = self.window.classifier or self.model.classifier()
+            self.model = refreshed(
+                self.model, parts, classifier, space=space, day=day, traces_seen=seen, seed=self.seed
+            )
+        return self.model
+
+    def _space(self, day: date) -> Space | None:
+        """The model's own space while the lake has it; otherwise the newest: then the intents are discovered anew."""
+        if self.window is not None and self.window.space.name == self.model.space:
+            return self.window.space
+        space = None
+        if self.model.status == READY and self.model.space is not None:
+            space = space_named(self.engine.lake, self.model.space, day)
+        space = space or newest_space(self.engine.lake, day)
+        if space is not None:
+            self.window = _Window(self.engine, space, self.days.last, self.seed)
+        return space
+
+    def _discovered(self, day: date, space: Space, seen: int) -> Model:
+        sample = texts_of(reservoir(self.engine, day, seed=self.seed), space)
+        if len(sample) < _LEAST:
+            return learning(seen)
+        before = replace(self.model, status=LEARNING)
+        return first_model(before, sample, space=space, day=day, traces_seen=seen, seed=self.seed)

@@ -1,0 +1,61 @@
+"""The intents of a day as a person sees them."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import Any
+
+from insights_pipeline.lake import DayRange, Engine, Slice, load_sql
+
+TRAFFIC_DAYS = 7
+
+
+def intents_of(engine: Engine, day: date | None = None) -> dict[str, Any] | None:
+    """State of the model and its intents by traffic of the 7 days up to `day` (default: newest); None before any."""
+    when = day or max(engine.lake.days("intent_models"), default=None)
+    if when is None:
+        return None
+    days = DayRange.single(when)
+    models = engine.lake.read(Slice("intent_models", days)).to_pylist()
+    if not models:
+        return None
+    model = models[0]
+    columns = ("intent_id", "name", "slug", "description", "category", "status", "phrases", "born", "exemplar_texts")
+    intents = engine.query(
+        load_sql("insights_pipeline.intents", "intents_with_traffic"),
+        {
+            "intents": Slice("intents", days, columns),
+            "trace_intents": Slice("trace_intents", DayRange.ending(when, TRAFFIC_DAYS), ("intent_id",)),
+        },
+    ).to_pylist()
+    return {
+        "date": when,
+        "status": model["status"],
+        "traces_seen": model["traces_seen"],
+        "bootstrap_traces": model["bootstrap_traces"],
+        "version": model["version"],
+        "events": json.loads(model["events"] or "[]"),
+        "intents": intents,
+    }
+
+
+def intents_markdown(engine: Engine, day: date) -> str:
+    """A table of the intents of a day, for asset metadata. Texts come from strangers: no markup survives."""
+    found = intents_of(engine, day)
+    if found is None:
+        return "no model"
+    if found["status"] == "learning":
+        return f"learning ({found['traces_seen']} of {found['bootstrap_traces']})"
+    lines = ["| intent | status | traces, 7 days | share | what people say |", "|---|---|--:|--:|---|"]
+    lines += [
+        f"| {_cell(row['name'])} | {row['status']} | {row['traces']:,} | {100 * row['share']:.0f} % "
+        f"| {_cell(row['description'])} |"
+        for row in found["intents"]
+    ]
+    return "\n".join(lines)
+
+
+def _cell(text: str | None) -> str:
+    flat = " ".join((text or "–").split())[:160]
+    return "".join(f"\\{char}" if char in "\\`*_{}[]()<>#|!~" else char for char in flat)

@@ -1,0 +1,128 @@
+"""What the daily steps read of the lake: texts, vectors, spaces and models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from insights_pipeline.intents.model import READY, Model
+from insights_pipeline.intents.vectors import Halves, Texts, unpack
+from insights_pipeline.intents.wordllama_space import Space
+from insights_pipeline.lake import DayRange, Engine, Lake, Slice, load_sql
+
+RESERVOIR = 5_000
+_PACKAGE = "insights_pipeline.intents"
+_TEXTS = ("date", "trace_id", "user_text", "is_evaluation")
+_BEGINNING = date(1970, 1, 1)
+
+
+def up_to(day: date) -> DayRange:
+    """Every day up to `day`."""
+    return DayRange(_BEGINNING, day)
+
+
+def texts_per_day(engine: Engine, days: DayRange) -> dict[date, int]:
+    """How many traces with text each day has; days without are left out."""
+    rows = engine.query(
+        load_sql(_PACKAGE, "texts_per_day"), {"traces": Slice("traces", days, _TEXTS)}
+    ).to_pylist()
+    return {row["date"]: row["texts"] for row in rows}
+
+
+def traces_per_day(engine: Engine, days: DayRange) -> dict[date, int]:
+    rows = engine.query(
+        load_sql(_PACKAGE, "traces_per_day"), {"traces": Slice("traces", days, ("date", "is_evaluation"))}
+    ).to_pylist()
+    return {row["date"]: row["traces"] for row in rows}
+
+
+def reservoir(engine: Engine, upto: date, *, seed: int) -> pa.Table:
+    """Up to 5,000 texts of all days until `upto`: date, trace_id, user_text."""
+    return engine.query(
+        load_sql(_PACKAGE, "reservoir"),
+        {"traces": Slice("traces", up_to(upto), _TEXTS)},
+        {"size": RESERVOIR, "salt": f":{seed}"},
+    )
+
+
+def newest_space(lake: Lake, upto: date) -> Space | None:
+    """The space in force on `upto`, or None while there is none."""
+    names = lake.read(Slice("embedding_spaces", up_to(upto), ("date", "space"))).to_pylist()
+    return space_named(lake, max(names, key=lambda row: row["date"])["space"], upto) if names else None
+
+
+def space_named(lake: Lake, name: str, upto: date) -> Space | None:
+    """A space by its name, or None when it is not there (any more) on a day until `upto`."""
+    rows = lake.read(Slice("embedding_spaces", up_to(upto)), where=ds.field("space") == name).to_pylist()
+    return Space.from_payload(name, rows[0]["payload"]) if rows else None
+
+
+def samples(engine: Engine, days: DayRange, space: Space, *, per_day: int, seed: int) -> dict[date, Texts]:
+    """At most `per_day` texts of every day that has any; vectors that are not stored are computed."""
+    found = engine.query(
+        load_sql(_PACKAGE, "day_samples"),
+        {
+            "traces": Slice("traces", days, _TEXTS),
+            "embeddings": Slice("trace_embeddings", days),
+        },
+        {"per_day": per_day, "space": space.name, "salt": f":{seed}"},
+    )
+    by_day: dict[date, Texts] = {}
+    for day in pc.unique(found.column("date")).to_pylist():
+        by_day[day] = texts_of(found.filter(pc.equal(found.column("date"), pa.scalar(day))), space)
+    return by_day
+
+
+def texts_of(rows: pa.Table, space: Space) -> Texts:
+    """Rows of date, trace_id, user_text and perhaps vector."""
+    user_texts = rows.column("user_text").to_pylist()
+    packed = rows.column("vector").to_pylist() if "vector" in rows.column_names else [None] * len(user_texts)
+    return Texts(
+        tuple(rows.column("date").to_pylist()),
+        tuple(rows.column("trace_id").to_pylist()),
+        tuple(user_texts),
+        completed(packed, user_texts, space),
+    )
+
+
+def completed(packed: Sequence[bytes | None], user_texts: Sequence[str | None], space: Space) -> Halves:
+    """The stored vectors, and computed ones where none is stored (zeros where there is no text)."""
+    vectors = np.zeros((len(packed), 256), dtype=np.float16)
+    there = [index for index, one in enumerate(packed) if one is not None]
+    missing = [index for index, one in enumerate(packed) if one is None and user_texts[index] is not None]
+    if there:
+        vectors[there] = unpack([one for one in packed if one is not None])
+    if missing:
+        vectors[missing] = space.embed([user_texts[index] or "" for index in missing])
+    return vectors
+
+
+def model_before(lake: Lake, day: date) -> Model | None:
+    """The newest model of a day before `day`, or None."""
+    before = max((known for known in lake.days("intent_models") if known < day), default=None)
+    return models_of(lake, DayRange.single(before)).get(before) if before else None
+
+
+def models_of(lake: Lake, days: DayRange) -> dict[date, Model]:
+    """The models of some days; days on which nothing changed share one object."""
+    models: dict[date, Model] = {}
+    for row in sorted(lake.read(Slice("intent_models", days)).to_pylist(), key=_date_of):
+        day = row["date"]
+        last = models.get(day - timedelta(days=1))
+        if last is not None and row["status"] == READY and row["version"] == last.version:
+            models[day] = last
+        else:
+            models[day] = Model.from_rows(row, lake.read(Slice("intents", DayRange.single(day))).to_pylist())
+    return models
+
+
+def _date_of(row: dict[str, Any]) -> date:
+    found = row["date"]
+    assert isinstance(found, date)
+    return found

@@ -1,0 +1,62 @@
+"""Vectors as the lake keeps them, and cosines that do not depend on how many are computed at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import numpy as np
+from numpy.typing import NDArray
+
+DIMENSIONS = 256
+Floats = NDArray[np.float32]
+Halves = NDArray[np.float16]
+
+# Unit vectors are rounded to whole multiples of 1/4000. Products of such vectors and every partial sum of
+# them stay below 2**24, so float32 holds them exactly: BLAS gives the same bits for any batch size, thread
+# count or order of summation. Without this a re-run in other batches could move a trace across a threshold.
+_SCALE = 4_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Traces with text and their vectors (n, 256), in the order of a hash of their ids."""
+
+    days: tuple[date, ...] = field(repr=False)
+    ids: tuple[str, ...] = field(repr=False)
+    texts: tuple[str, ...] = field(repr=False)
+    vectors: Halves = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def exact(vectors: Halves | Floats) -> Floats:
+    """Vectors (n, d) of norm ≤ 1 as whole numbers in float32, ready for `cosines`."""
+    whole: Floats = np.rint(vectors.astype(np.float32) * np.float32(_SCALE))
+    return whole
+
+
+def cosines(left: Floats, right: Floats) -> Floats:
+    """Cosines (n, m) of two sets of `exact` vectors, accurate to about 1e-4, bit for bit reproducible."""
+    products: Floats = left @ right.T
+    products *= np.float32(1.0 / _SCALE**2)
+    return products
+
+
+def unit(vectors: NDArray[np.floating]) -> Floats:
+    """Rows scaled to length 1; rows of zeros stay zeros."""
+    wide = vectors.astype(np.float64)
+    norms = np.sqrt(np.einsum("ij,ij->i", wide, wide))[:, None]
+    return np.asarray(wide / np.where(norms == 0, 1.0, norms), dtype=np.float32)
+
+
+def pack(vector: Halves) -> bytes:
+    """One vector, or several in a row, as little-endian fp16 bytes."""
+    return vector.astype("<f2").tobytes()
+
+
+def unpack(parts: Sequence[bytes]) -> Halves:
+    """The vectors (n, 256) of as many byte strings."""
+    return np.frombuffer(b"".join(parts), dtype="<f2").reshape(-1, DIMENSIONS).astype(np.float16)
