@@ -164,7 +164,10 @@ def test_every_trace_is_one_tree_in_which_children_run_within_their_parents(trac
                 assert parent.start_time_unix_nano <= span.start_time_unix_nano
                 assert span.end_time_unix_nano <= parent.end_time_unix_nano
         day = start_ns(trace.day)
-        assert day <= roots[0].start_time_unix_nano < day + 86_400 * 10**9
+        assert day <= roots[0].start_time_unix_nano
+        assert (
+            roots[0].end_time_unix_nano < day + 86_400 * 10**9
+        )  # no span in a day of its own after the last
     assert max(ids.values()) == 1
 
 
