@@ -163,9 +163,8 @@ def project_folder(keep: Path | None) -> Iterator[Path]:
 
 def bring_traffic(folder: Path, *, days: int, scale: float) -> list[date]:
     from insights_pipeline.demo.traffic import write_traffic
-    from insights_pipeline.traces.ingest import ingest_paths
-
     from insights_pipeline.lake import Lake, now_ns, today
+    from insights_pipeline.traces.ingest import ingest_paths
 
     traffic = write_traffic(
         folder / "landing", seed=7, days=days, end=today() - timedelta(days=1), scale=scale

@@ -36,7 +36,9 @@ class Settings(BaseSettings):
     storage_options: dict[str, str] = Field(
         default_factory=dict, description="Object-store options handed to delta-rs.", repr=False
     )
-    landing_dir: Path = Field(Path("data/landing"), description="Folder of trace files, e.g. those of the demo.")
+    landing_dir: Path = Field(
+        Path("data/landing"), description="Folder of trace files, e.g. those of the demo."
+    )
     temp_dir: Path = Field(
         Path(tempfile.gettempdir()) / "insights",
         description="Where DuckDB spills what does not fit in memory.",

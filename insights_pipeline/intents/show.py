@@ -21,7 +21,17 @@ def intents_of(engine: Engine, day: date | None = None) -> dict[str, Any] | None
     if not models:
         return None
     model = models[0]
-    columns = ("intent_id", "name", "slug", "description", "category", "status", "phrases", "born", "exemplar_texts")
+    columns = (
+        "intent_id",
+        "name",
+        "slug",
+        "description",
+        "category",
+        "status",
+        "phrases",
+        "born",
+        "exemplar_texts",
+    )
     intents = engine.query(
         load_sql("insights_pipeline.intents", "intents_with_traffic"),
         {

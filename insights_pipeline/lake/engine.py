@@ -19,7 +19,15 @@ Params = Mapping[str, object]
 Connect = Callable[[], AbstractContextManager[DuckDBPyConnection]]
 BATCH_ROWS = 8_192
 
-__all__ = ["DuckDBEngine", "DuckDBPyConnection", "Engine", "Slice", "connect_with", "engine_config", "load_sql"]
+__all__ = [
+    "DuckDBEngine",
+    "DuckDBPyConnection",
+    "Engine",
+    "Slice",
+    "connect_with",
+    "engine_config",
+    "load_sql",
+]
 
 
 class Engine(Protocol):
