@@ -12,7 +12,8 @@ from pathlib import Path
 
 COLUMNS = (
     "trace_id", "span_id", "parent_span_id", "start_ns", "end_ns", "kind", "name", "tool_name",
-    "input_text", "output_text", "prompt_tokens", "completion_tokens", "total_tokens", "cost_usd", "is_error", "ingested_ns",
+    "input_text", "output_text", "prompt_tokens", "completion_tokens", "total_tokens", "cost_usd", "is_error",
+    "ingested_ns",
 )  # fmt: skip
 SHARED = (
     "trace_id", "latency_ms", "step_count", "llm_calls", "tool_calls", "prompt_tokens", "completion_tokens",
