@@ -31,12 +31,16 @@ def embed_days(engine: Engine, days: DayRange, *, bootstrap_traces: int, seed: i
     """Replace `trace_embeddings` and `embedding_spaces` of these days.
 
     A day is embedded in the newest space fitted before it. While there is none, nothing is embedded, until the
-    traces with text up to and including a day reach `bootstrap_traces`: that day fits the space.
+    traces with text up to and including a day reach `bootstrap_traces`: that day fits the space. A space that
+    days after the range already use is kept as it is: late traces of the day that fitted it change nothing else.
     """
     space = newest_space(engine.lake, days.first - timedelta(days=1))
     if space is not None:
         _replace_spaces(engine, days, None, None)
         return EmbedReport(_embed(engine, days, space), space.name, None, None)
+    if (fitted := _in_use_later(engine, days)) is not None:
+        fitted_on, space = fitted
+        return EmbedReport(_embed(engine, DayRange(fitted_on, days.last), space), space.name, fitted_on, None)
     seen, fit_day = _fit_day(engine, days, bootstrap_traces)
     if fit_day is None:
         _replace_spaces(engine, days, None, None)
@@ -48,6 +52,15 @@ def embed_days(engine: Engine, days: DayRange, *, bootstrap_traces: int, seed: i
     _replace_spaces(engine, days, fit_day, space)
     rows = _embed(engine, DayRange(fit_day, days.last), space)
     return EmbedReport(rows, space.name, fit_day, None)
+
+
+def _in_use_later(engine: Engine, days: DayRange) -> tuple[date, Space] | None:
+    """The space fitted on one of the days, if days after them are embedded in it."""
+    fitted = [day for day in engine.lake.days("embedding_spaces") if day in days]
+    if not fitted or max(engine.lake.days("trace_embeddings")) <= days.last:
+        return None
+    space = newest_space(engine.lake, max(fitted))
+    return None if space is None else (max(fitted), space)
 
 
 def _fit_day(engine: Engine, days: DayRange, bootstrap_traces: int) -> tuple[int, date | None]:

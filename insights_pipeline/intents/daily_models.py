@@ -14,6 +14,7 @@ from insights_pipeline.intents.model import LEARNING, READY, Model, learning
 from insights_pipeline.intents.refresh import first_model, refreshed
 from insights_pipeline.intents.stored import (
     model_before,
+    models_of,
     newest_space,
     reservoir,
     samples,
@@ -46,8 +47,11 @@ def update_model_days(engine: Engine, days: DayRange, *, bootstrap_traces: int, 
     """Replace `intent_models` and `intents` of these days, each day from the day before and the traces until then.
 
     Learning while no embedding space exists; discovered from a sample of everything on the first day with one;
-    after that only added to, on evidence (see `refresh`).
+    after that only added to, on evidence (see `refresh`). Models that later days were built on are kept: to make
+    intents anew, run from the day in question to the newest.
     """
+    if (kept := _built_on(engine, days)) is not None:
+        return kept
     fold = _Fold(engine, days, seed)
     models = [(day, fold.step(day)) for day in days]
     engine.lake.replace(
@@ -58,6 +62,16 @@ def update_model_days(engine: Engine, days: DayRange, *, bootstrap_traces: int, 
     last = models[-1][1]
     events = tuple({"date": str(day), **event} for day, model in models for event in model.events)
     return ModelReport(rows, last.status, len(last.living), last.traces_seen, events)
+
+
+def _built_on(engine: Engine, days: DayRange) -> ModelReport | None:
+    """What the lake holds for these days, if it has a model for each of them and for a day after them."""
+    known = engine.lake.days("intent_models")
+    if not known or max(known) <= days.last or not all(day in known for day in days):
+        return None
+    last = models_of(engine.lake, DayRange.single(days.last))[days.last]
+    rows = engine.lake.read(Slice("intents", days, ("date",))).num_rows
+    return ModelReport(rows, last.status, len(last.living), last.traces_seen, ())
 
 
 def _intent_rows(models: list[tuple[date, Model]]) -> pa.RecordBatchReader:

@@ -64,6 +64,26 @@ def growing(tmp_path_factory: pytest.TempPathFactory) -> tuple[DuckDBEngine, Str
     return engine, made
 
 
+def test_late_traces_of_the_day_that_fitted_the_model_are_classified_and_change_no_model(
+    tmp_path: Path,
+) -> None:
+    made = stream(4, 120)
+    engine = filled(tmp_path, made)
+    run(engine, made.days)
+    before = tables(engine)
+    fit_day = FIRST + timedelta(days=1)
+    assert model(engine, fit_day)["status"] == "ready" and model(engine, FIRST)["status"] == "learning"
+    late = [trace(fit_day, f"late-{number}", "where is my parcel please") for number in range(40)]
+    engine.lake.append("traces", rows_to_table("traces", late))
+    run(engine, DayRange.single(fit_day))
+    after = tables(engine)
+    for name in ("embedding_spaces", "intent_models", "intents"):
+        assert after[name] == before[name]
+    added = [row for row in after["trace_intents"] if str(row["trace_id"]).startswith("late-")]
+    assert len(added) == 40
+    assert all(row["intent_id"] is not None for row in added)
+
+
 def test_a_range_in_one_run_equals_day_by_day_and_any_order_of_arrival(
     growing: tuple[DuckDBEngine, Stream], tmp_path: Path
 ) -> None:
