@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import cast
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -17,8 +16,9 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from insights_pipeline.lake.days import DayRange
 from insights_pipeline.lake.tables import TABLES, Table
 
-# Which days an append touched: the landed-data sensor reads it back from the log.
-_TOUCHED = "insights.appended_days"
+# Which days a commit appended to or replaced: the landed-data sensor reads it back from the log.
+_APPENDED = "insights.appended_days"
+_REPLACED = "insights.replaced_days"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Lake:
                 rows.select(contract.schema.names).cast(contract.schema),
                 mode="append",
                 writer_properties=_writer_properties(contract),
-                commit_properties=CommitProperties(custom_metadata={_TOUCHED: ",".join(touched)}),
+                commit_properties=CommitProperties(custom_metadata={_APPENDED: ",".join(touched)}),
             )
         )
 
@@ -118,8 +118,8 @@ class Lake:
         writer committed to the same partitions in between, so rows derived from them are derived anew.
         """
         contract = into.contract
-        predicate = into.predicate()
-        if predicate is None:
+        predicate, days = into.predicate(), into.days
+        if predicate is None or days is None:
             raise ValueError(f"replace of {into.table} needs days: replacing a whole table is never meant")
         rows = 0
 
@@ -144,6 +144,7 @@ class Lake:
                 mode="overwrite",
                 predicate=predicate,
                 writer_properties=_writer_properties(contract),
+                commit_properties=CommitProperties(custom_metadata={_REPLACED: f"{days.first}..{days.last}"}),
             )
 
         self._commit(write)
@@ -184,14 +185,20 @@ class Lake:
         return self._open(TABLES[table]).version()
 
     def appended_days(self, table: str, *, after_version: int) -> tuple[int, set[date]]:
-        """The newest version and the days that appends after `after_version` touched (replacements do not count)."""
+        """The newest version, and the days appended to after `after_version` and not replaced since then.
+
+        A day that was replaced after its appends has been worked on already.
+        """
         delta = self._open(TABLES[table])
         newest = delta.version()
         days: set[date] = set()
         if newest > after_version:
-            for commit in delta.history(newest - after_version):
-                if cast(int, commit["version"]) > after_version and (touched := commit.get(_TOUCHED)):
-                    days.update(date.fromisoformat(day) for day in str(touched).split(","))
+            for commit in reversed(delta.history(newest - after_version)):
+                if appended := commit.get(_APPENDED):
+                    days.update(date.fromisoformat(day) for day in str(appended).split(","))
+                if replaced := commit.get(_REPLACED):
+                    first, last = map(date.fromisoformat, str(replaced).split(".."))
+                    days.difference_update(DayRange(first, last))
         return newest, days
 
     def maintain(self, table: str, *, retention_days: int, now: date) -> dict[str, int]:

@@ -68,15 +68,19 @@ def test_an_append_between_read_and_replace_is_not_lost(lake: Lake) -> None:
     assert ids(lake) == ["a", "late"]
 
 
-def test_the_log_tells_which_days_appends_touched_but_not_replacements(lake: Lake) -> None:
+def test_the_log_tells_which_days_were_appended_to_and_not_worked_on_since(lake: Lake) -> None:
     lake.append("trace_embeddings", embeddings(D1, "a"))
     version, days = lake.appended_days("trace_embeddings", after_version=-1)
     assert days == {D1}
-    lake.replace(Slice("trace_embeddings", DayRange.single(D2)), lambda: embeddings(D2, "b"))
+    lake.append("trace_embeddings", embeddings(D2, "b"))
+    lake.replace(Slice("trace_embeddings", DayRange(D1, D2)), lambda: embeddings(D2, "b"))
     lake.append("trace_embeddings", embeddings(D3, "c"))
     newest, days = lake.appended_days("trace_embeddings", after_version=version)
     assert days == {D3}
     assert lake.appended_days("trace_embeddings", after_version=newest) == (newest, set())
+    lake.append("trace_embeddings", embeddings(D1, "late"))
+    assert lake.appended_days("trace_embeddings", after_version=newest)[1] == {D1}
+    assert lake.appended_days("trace_embeddings", after_version=-1)[1] == {D1, D3}
 
 
 def test_a_query_written_by_the_engine_reads_and_replaces_its_own_table(
