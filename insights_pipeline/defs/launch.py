@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +15,8 @@ import dagster as dg
 
 from insights_pipeline.defs.partitions import DAILY, range_tags
 from insights_pipeline.lake import DayRange
+
+_HOST, _PID = "insights/host", "insights/pid"
 
 # Step, rows (None where it has none), seconds.
 OnStep = Callable[[str, int | None, float], None]
@@ -48,9 +52,10 @@ def run_daily(definitions: dg.Definitions, days: DayRange, *, on_step: OnStep) -
     console = dg.LoggerDefinition(lambda _: _step_logger(rows, on_step))
     job = definitions.resolve_job_def("daily").with_logger_defs({"console": console})
     with _instance() as instance:
+        _end_runs_of_dead_processes(instance)
         result = job.execute_in_process(
             instance=instance,
-            tags=range_tags(days),
+            tags={**range_tags(days), _HOST: socket.gethostname(), _PID: str(os.getpid())},
             run_config={"loggers": {"console": {}}},
             raise_on_error=False,
         )
@@ -92,12 +97,37 @@ class _StepHandler(logging.Handler):
         if event is None:
             return
         if event.event_type_value == "ASSET_MATERIALIZATION" and event.asset_key:
-            count = event.step_materialization_data.materialization.metadata.get("dagster/row_count")
+            count = event.step_materialization_data.materialization.metadata.get("rows")
             if isinstance(count, dg.IntMetadataValue) and count.value is not None:
                 self._rows[event.asset_key.to_user_string()] = count.value
         if event.event_type_value == "STEP_SUCCESS":
             seconds = event.step_success_data.duration_ms / 1000
             self._on_step(event.step_key, self._rows.get(event.step_key), seconds)
+
+
+def _end_runs_of_dead_processes(instance: dg.DagsterInstance) -> None:
+    """Mark runs that were killed as failed and give back the pool slots that they still hold.
+
+    A run of `dagster dev` is watched by its daemon; one of this function has only its next call to notice. Without
+    it the next run would wait for ever for a slot of a process that is gone.
+    """
+    running = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], tags={_HOST: socket.gethostname()})
+    for run in instance.get_runs(running):
+        if not _is_alive(int(run.tags[_PID])):
+            instance.report_run_failed(
+                run, "Its process is gone (killed?). Days are replaced whole: run them again."
+            )
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's process
+        return True
+    return True
 
 
 def _instance() -> dg.DagsterInstance:

@@ -1,18 +1,21 @@
-"""What an asset shows of itself: columns before a run, counts and previews after it."""
+"""What an asset shows of itself: columns before a run, counts and previews of each partition after it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import dagster as dg
 
+from insights_pipeline.defs.partitions import days_of
+from insights_pipeline.lake import Lake
 from insights_pipeline.lake.tables import TABLES
 
 OWNERS = ["team:ai-platform"]
 
 
-def described(table: str, **extra: Any) -> dict[str, Any]:
+def described(table: str) -> dict[str, Any]:
     """Definition metadata of the asset that writes `table`: its name, key and column schema."""
     contract = TABLES[table]
     columns = [dg.TableColumn(column.name, str(column.type)) for column in contract.schema]
@@ -20,14 +23,26 @@ def described(table: str, **extra: Any) -> dict[str, Any]:
         "dagster/table_name": table,
         "dagster/column_schema": dg.TableSchema(columns=columns),
         "key": ", ".join(contract.key),
-        **extra,
     }
 
 
-def counted(rows: int, **more: object) -> dg.MaterializeResult[Any]:
-    """A materialisation with its row count and what else is worth seeing."""
-    return dg.MaterializeResult(metadata={"dagster/row_count": rows, **_plain(more)})
+def counted(
+    context: dg.AssetExecutionContext,
+    lake: Lake,
+    table: str,
+    rows: int,
+    *,
+    of_day: Mapping[date, Mapping[str, Any]] | None = None,
+    **more: object,
+) -> dg.MaterializeResult[Any]:
+    """A materialisation: rows written by the run, and for each of its partitions that day's own facts.
 
-
-def _plain(values: Mapping[str, object]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if value is not None}
+    `of_day` is more to show of a day (for a week or month: of its first day); `more` is of the whole run.
+    """
+    days = days_of(context)
+    counts = lake.rows_by_day(table)
+    for key, day in zip(context.partition_keys, days, strict=False):
+        facts = {"dagster/partition_row_count": counts.get(day, 0), **(of_day or {}).get(day, {})}
+        context.add_asset_metadata(facts, partition_key=key)
+    told: dict[str, Any] = {key: value for key, value in more.items() if value is not None}
+    return dg.MaterializeResult(metadata={"rows": rows, "dagster/row_count": sum(counts.values()), **told})

@@ -155,20 +155,16 @@ class Lake:
         partitions = self._open(TABLES[table]).partitions()
         return {date.fromisoformat(str(partition["date"])) for partition in partitions}
 
+    def rows_by_day(self, table: str) -> dict[date, int]:
+        """Rows of each day, from the log: nothing is read."""
+        return self._sums(table, "num_records")
+
     def row_count(self, table: str) -> int:
-        actions = pa.table(self._open(TABLES[table]).get_add_actions(flatten=True))
-        return int(sum(actions.column("num_records").to_pylist()))
+        return sum(self.rows_by_day(table).values())
 
     def chunks(self, table: str, days: DayRange, *, max_bytes: int = 128 * 2**20) -> list[DayRange]:
         """The range cut into runs of days whose files stay below `max_bytes` together (a day is never cut)."""
-        actions = pa.table(self._open(TABLES[table]).get_add_actions(flatten=True))
-        size: dict[date, int] = {}
-        for day, bytes_ in zip(
-            actions.column("partition.date").to_pylist(),
-            actions.column("size_bytes").to_pylist(),
-            strict=True,
-        ):
-            size[day] = size.get(day, 0) + bytes_
+        size = self._sums(table, "size_bytes")
         chunks: list[DayRange] = []
         filled = 0
         for day in days:
@@ -180,9 +176,6 @@ class Lake:
                 chunks.append(DayRange.single(day))
                 filled = bytes_
         return chunks
-
-    def version(self, table: str) -> int:
-        return self._open(TABLES[table]).version()
 
     def appended_days(self, table: str, *, after_version: int) -> tuple[int, set[date]]:
         """The newest version, and the days appended to after `after_version` and not replaced since then.
@@ -217,6 +210,14 @@ class Lake:
             "files_after": int(compacted["numFilesAdded"]),
             "vacuumed": len(removed),
         }
+
+    def _sums(self, table: str, what: str) -> dict[date, int]:
+        actions = pa.table(self._open(TABLES[table]).get_add_actions(flatten=True))
+        sums: dict[date, int] = {}
+        columns = (actions.column(name).to_pylist() for name in ("partition.date", what))
+        for day, amount in zip(*columns, strict=True):
+            sums[day] = sums.get(day, 0) + amount
+        return sums
 
     def _open(self, contract: Table) -> DeltaTable:
         path = f"{self.uri}/{contract.name}"

@@ -16,9 +16,9 @@ from insights_pipeline.lake import DayRange, Lake, Slice, now_ns
 from insights_pipeline.lake.tables import TABLES
 
 PROJECT = Path(__file__).resolve().parents[2]
-DAYS = 12
+DAYS = 10
 LAST_DAY = date(2026, 3, 20)
-BOOTSTRAP_TRACES = 250
+BOOTSTRAP_TRACES = 200
 
 _RUN = """
 import sys
@@ -86,7 +86,7 @@ def landed(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
     home = Home(tmp_path_factory.mktemp("landed"))
     shutil.copy(PROJECT / "dagster.yaml", home.folder)
-    traffic = write_traffic(home.folder / "landing", seed=3, days=DAYS, end=LAST_DAY, scale=0.3)
+    traffic = write_traffic(home.folder / "landing", seed=3, days=DAYS, end=LAST_DAY, scale=0.25)
     report = ingest_paths(home.lake, [traffic.folder], now_ns=now_ns(), max_field_chars=100_000)
     assert report.rejects == 0
     return home

@@ -25,7 +25,8 @@ def intent_rollups(context: dg.AssetExecutionContext, engine: EngineResource) ->
     """Additive statistics of every metric of every intent on the day."""
     from insights_pipeline.drift.rollups import rollup_days
 
-    return counted(rollup_days(engine.engine(), days_of(context)))
+    lake_engine = engine.engine()
+    return counted(context, lake_engine.lake, "intent_rollups", rollup_days(lake_engine, days_of(context)))
 
 
 # A same-day dependency: with the 30 days before declared, a backfill would also target 30 later days.
@@ -42,7 +43,8 @@ def baselines(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.M
     """What is normal for every intent and metric: the 30 days before, with the smallest change detectable."""
     from insights_pipeline.drift.baselines import baseline_days
 
-    return counted(baseline_days(engine.engine(), days_of(context)))
+    lake_engine = engine.engine()
+    return counted(context, lake_engine.lake, "baselines", baseline_days(lake_engine, days_of(context)))
 
 
 @dg.asset(
@@ -61,7 +63,10 @@ def drift_observations(
     """Tests of the last 24 hours, 7 and 30 days against the baseline, and the open items they make."""
     from insights_pipeline.drift.observe import observe_days
 
-    return counted(observe_days(engine.engine(), days_of(context)))
+    lake_engine = engine.engine()
+    return counted(
+        context, lake_engine.lake, "drift_observations", observe_days(lake_engine, days_of(context))
+    )
 
 
 @dg.asset(
@@ -75,13 +80,14 @@ def drift_observations(
 )
 def daily_brief(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.MaterializeResult[Any]:
     """What changed yesterday, for whom, by how much and on which traces; one line when nothing did."""
-    from insights_pipeline.brief.read import read_brief
+    from insights_pipeline.brief.read import read_briefs
     from insights_pipeline.brief.write import write_daily_briefs
 
     days = days_of(context)
     lake_engine = engine.engine()
     rows = write_daily_briefs(lake_engine, days, bootstrap_traces=settings().bootstrap_traces)
-    return counted(rows, **_shown(read_brief(lake_engine.lake, "daily", days.last)))
+    shown = {day: _shown(brief) for day, brief in read_briefs(lake_engine.lake, "daily", days).items()}
+    return counted(context, lake_engine.lake, "briefs", rows, of_day=shown)
 
 
 @dg.asset(
@@ -113,7 +119,7 @@ def monthly_brief(context: dg.AssetExecutionContext, engine: EngineResource) -> 
 def _window_brief(
     context: dg.AssetExecutionContext, engine: EngineResource, cadence: str
 ) -> dg.MaterializeResult[Any]:
-    from insights_pipeline.brief.read import read_brief
+    from insights_pipeline.brief.read import read_briefs
     from insights_pipeline.brief.write import write_window_brief
     from insights_pipeline.drift.observe import observe_window
 
@@ -121,12 +127,11 @@ def _window_brief(
     lake_engine = engine.engine()
     observe_window(lake_engine, cadence, window)
     rows = write_window_brief(lake_engine, cadence, window, bootstrap_traces=settings().bootstrap_traces)
-    return counted(rows, **_shown(read_brief(lake_engine.lake, cadence, window.first)))
+    shown = {day: _shown(brief) for day, brief in read_briefs(lake_engine.lake, cadence, window).items()}
+    return counted(context, lake_engine.lake, "briefs", rows, of_day=shown)
 
 
-def _shown(brief: dict[str, Any] | None) -> dict[str, object]:
-    if brief is None:
-        return {}
+def _shown(brief: dict[str, Any]) -> dict[str, Any]:
     return {
         "brief": dg.MetadataValue.md(brief["markdown"]),
         "status": brief["status"],

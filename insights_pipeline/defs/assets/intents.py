@@ -26,10 +26,11 @@ def trace_embeddings(context: dg.AssetExecutionContext, engine: EngineResource) 
     from insights_pipeline.intents.daily import embed_days
 
     config = settings()
+    lake_engine = engine.engine()
     report = embed_days(
-        engine.engine(), days_of(context), bootstrap_traces=config.bootstrap_traces, seed=config.seed
+        lake_engine, days_of(context), bootstrap_traces=config.bootstrap_traces, seed=config.seed
     )
-    return counted(report.rows)
+    return counted(context, lake_engine.lake, "trace_embeddings", report.rows, space=report.space)
 
 
 @dg.asset(
@@ -51,8 +52,15 @@ def intent_model(context: dg.AssetExecutionContext, engine: EngineResource) -> d
     lake_engine = engine.engine()
     days = days_of(context)
     report = update_model_days(lake_engine, days, bootstrap_traces=config.bootstrap_traces, seed=config.seed)
-    preview = dg.MetadataValue.md(intents_markdown(lake_engine, days.last))
-    return counted(report.rows, status=report.status, intents=preview)
+    preview = {"intents": dg.MetadataValue.md(intents_markdown(lake_engine, days.last))}
+    return counted(
+        context,
+        lake_engine.lake,
+        "intents",
+        report.rows,
+        of_day={days.last: preview},
+        status=report.status,
+    )
 
 
 @dg.asset(
@@ -68,5 +76,6 @@ def trace_intents(context: dg.AssetExecutionContext, engine: EngineResource) -> 
     """The nearest intent of every trace, or none where the trace is unlike all that is known."""
     from insights_pipeline.intents.daily import classify_days
 
-    report = classify_days(engine.engine(), days_of(context))
-    return counted(report.rows, unknown=report.unknown)
+    lake_engine = engine.engine()
+    report = classify_days(lake_engine, days_of(context))
+    return counted(context, lake_engine.lake, "trace_intents", report.rows, unknown=report.unknown)

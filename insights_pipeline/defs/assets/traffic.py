@@ -26,7 +26,14 @@ def spans(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.Mater
     lake_engine = engine.engine()
     rows = compact_spans(lake_engine, days)
     reasons = reject_reasons(lake_engine, days)
-    return counted(rows, rejects=sum(reasons.values()), reject_reasons=reasons or None)
+    return counted(
+        context,
+        lake_engine.lake,
+        "spans",
+        rows,
+        rejects=sum(reasons.values()),
+        reject_reasons=reasons or None,
+    )
 
 
 @dg.asset(
@@ -42,4 +49,5 @@ def traces(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.Mate
     """One row a trace: text, latency, cost, tokens, tools, the deepest error; dated by its earliest span."""
     from insights_pipeline.traces.assemble import assemble_traces
 
-    return counted(assemble_traces(engine.engine(), days_of(context)))
+    lake_engine = engine.engine()
+    return counted(context, lake_engine.lake, "traces", assemble_traces(lake_engine, days_of(context)))
