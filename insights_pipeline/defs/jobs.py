@@ -20,6 +20,12 @@ daily_job = dg.define_asset_job(
     executor_def=_IN_PROCESS,
     description="Spans to brief, for one day or a range of days.",
 )
+drift_job = dg.define_asset_job(
+    "drift",
+    selection=dg.AssetSelection.assets("baselines", "drift_observations", "daily_brief"),
+    executor_def=_IN_PROCESS,
+    description="Baselines to brief again: for the days after one that late spans changed.",
+)
 weekly_job = dg.define_asset_job(
     "weekly",
     selection=dg.AssetSelection.assets(weekly_brief),
@@ -48,4 +54,4 @@ def maintenance() -> None:
     compact_and_vacuum()
 
 
-JOBS: list[Any] = [daily_job, weekly_job, monthly_job, maintenance]
+JOBS: list[Any] = [daily_job, drift_job, weekly_job, monthly_job, maintenance]

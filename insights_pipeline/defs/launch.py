@@ -52,7 +52,7 @@ def run_daily(definitions: dg.Definitions, days: DayRange, *, on_step: OnStep) -
     console = dg.LoggerDefinition(lambda _: _step_logger(rows, on_step))
     job = definitions.resolve_job_def("daily").with_logger_defs({"console": console})
     with _instance() as instance:
-        _end_runs_of_dead_processes(instance)
+        end_runs_of_dead_processes(instance)
         result = job.execute_in_process(
             instance=instance,
             tags={**range_tags(days), _HOST: socket.gethostname(), _PID: str(os.getpid())},
@@ -105,11 +105,11 @@ class _StepHandler(logging.Handler):
             self._on_step(event.step_key, self._rows.get(event.step_key), seconds)
 
 
-def _end_runs_of_dead_processes(instance: dg.DagsterInstance) -> None:
+def end_runs_of_dead_processes(instance: dg.DagsterInstance) -> None:
     """Mark runs that were killed as failed and give back the pool slots that they still hold.
 
-    A run of `dagster dev` is watched by its daemon; one of this function has only its next call to notice. Without
-    it the next run would wait for ever for a slot of a process that is gone.
+    A run that `dagster dev` launched is watched by its daemon; one of `run_daily` is noticed only here. Otherwise
+    the next run, and the sensor, would wait for ever for a process that is gone.
     """
     running = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], tags={_HOST: socket.gethostname()})
     for run in instance.get_runs(running):

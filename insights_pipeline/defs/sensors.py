@@ -2,62 +2,101 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 
 import dagster as dg
 
-from insights_pipeline.defs.jobs import daily_job
+from insights_pipeline.defs.jobs import daily_job, drift_job
+from insights_pipeline.defs.landing import Landing
+from insights_pipeline.defs.launch import end_runs_of_dead_processes
 from insights_pipeline.defs.partitions import DAILY, range_tags
 from insights_pipeline.defs.resources import EngineResource
-from insights_pipeline.lake import DayRange, contiguous, today
+from insights_pipeline.lake import DayRange, Lake, today
 
-MAX_DAYS_PER_RUN = 30
+_IN_FLIGHT = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
 
 
 @dg.sensor(
-    job=daily_job,
-    minimum_interval_seconds=60,
+    jobs=[daily_job, drift_job],
+    minimum_interval_seconds=120,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Requests the days that new or late spans touched, read from the log of the spans table.",
+    description="Requests the days that new or late spans touched, read from the log of the spans table; then the "
+    "drift of the days after a late one.",
 )
 def landed_data(
     context: dg.SensorEvaluationContext, engine: EngineResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     lake = engine.engine().lake
-    after = int(context.cursor) if context.cursor else -1
-    newest, touched = lake.appended_days("spans", after_version=after)
-    first = date.fromisoformat(str(DAILY.start.date()))
-    too_old = {day for day in touched if day < first}
-    if too_old:
+    state = Landing.from_cursor(context.cursor, table=lake.table_id("spans"))
+    version, appended = lake.appended_days("spans", after_version=state.version)
+    state = state.after(version, appended, known=lake.days("spans"))
+    state = state.without(_done(context.instance, state.pending))
+    first = DAILY.start.date()
+    if too_old := sorted(day for day in state.pending if day < first):
         context.log.warning(
-            "Spans landed for %s, before the first partition %s: reload the code location to add those days.",
-            ", ".join(map(str, sorted(too_old))),
+            "Spans wait on %d days from %s on, before the first partition %s: reload the code location to add them.",
+            len(too_old),
+            too_old[0],
             first,
         )
-    wanted = days_to_refresh(touched, known=lake.days("spans"), first=first, last=today())
-    if not wanted:
+    end_runs_of_dead_processes(context.instance)
+    # One after the other: a day builds on the day before it, and two runs of one day would only repeat each other.
+    if busy := _in_flight(context.instance):
+        yield dg.SkipReason(f"waiting for run {busy}; {len(state.pending)} days are pending")
+    elif days := state.next_run(first=first, last=today()):
+        yield dg.RunRequest(job_name=daily_job.name, tags=range_tags(days))
+        state = state.asked(days, newest_brief=max(lake.days("briefs"), default=None))
+    elif (days := _refold(state, lake)) is not None:
+        yield dg.RunRequest(job_name=drift_job.name, tags=range_tags(days))
+        state = replace(state, refold_from=None)
+    else:
         yield dg.SkipReason("no spans landed since the last look")
-    for days in wanted:
-        yield dg.RunRequest(run_key=f"spans-{newest}-{days}", tags=range_tags(days))
-    context.update_cursor(str(newest))
+    context.update_cursor(state.to_cursor())
 
 
-def days_to_refresh(touched: set[date], *, known: set[date], first: date, last: date) -> list[DayRange]:
-    """Ranges of days to run for spans that landed on `touched`, each of at most 30 days.
+def _in_flight(instance: dg.DagsterInstance) -> str | None:
+    for job in (daily_job.name, drift_job.name):
+        for run in instance.get_runs(dg.RunsFilter(job_name=job, statuses=_IN_FLIGHT), limit=1):
+            return run.run_id
+    return None
 
-    A span may belong to a trace that started the day before, or move the start of one known on the day after:
-    the neighbours that hold spans are done again too.
-    """
-    around = {day for hit in touched for day in DayRange.single(hit).widen(before=1, after=1)}
-    days = {day for day in touched | (around & known) if first <= day <= last}
-    ranges: list[DayRange] = []
-    for whole in contiguous(days):
-        every = list(whole)
-        for start in range(0, len(every), MAX_DAYS_PER_RUN):
-            part = every[start : start + MAX_DAYS_PER_RUN]
-            ranges.append(DayRange(part[0], part[-1]))
-    return ranges
+
+def _done(instance: dg.DagsterInstance, pending: Mapping[date, int]) -> Collection[date]:
+    """Pending days whose brief a run wrote that began after their spans had landed (`insights run`, a backfill)."""
+    if not pending:
+        return ()
+    records = instance.fetch_materializations(
+        dg.AssetRecordsFilter(
+            asset_key=dg.AssetKey("daily_brief"),
+            asset_partitions=[str(day) for day in pending],
+            after_timestamp=min(pending.values()) / 1000,
+        ),
+        limit=10_000,
+    ).records
+    if not records:
+        return ()
+    runs = instance.get_run_records(dg.RunsFilter(run_ids=list({record.run_id for record in records})))
+    began = {record.dagster_run.run_id: record.start_time or 0.0 for record in runs}
+    return {
+        day
+        for record in records
+        if began.get(record.run_id, 0.0) * 1000
+        > pending[day := date.fromisoformat(str(record.partition_key))]
+    }
+
+
+def _refold(state: Landing, lake: Lake) -> DayRange | None:
+    newest = max(lake.days("briefs"), default=None)
+    if state.refold_from is None or newest is None or newest <= state.refold_from:
+        return None
+    return DayRange(state.refold_from, newest)
 
 
 @dg.run_failure_sensor(

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-NS_PER_MS = 1_000_000
 NS_PER_DAY = 86_400 * 1_000_000_000
 _EPOCH = date(1970, 1, 1)
 
@@ -35,6 +34,11 @@ class DayRange:
     def ending(cls, day: date, days: int) -> DayRange:
         """The `days` days that end with `day`."""
         return cls(day - timedelta(days=days - 1), day)
+
+    @classmethod
+    def beginning(cls, day: date, days: int) -> DayRange:
+        """The `days` days that begin with `day`."""
+        return cls(day, day + timedelta(days=days - 1))
 
     def widen(self, *, before: int = 0, after: int = 0) -> DayRange:
         return DayRange(self.first - timedelta(days=before), self.last + timedelta(days=after))

@@ -136,9 +136,7 @@ class DuckDBEngine:
             paths = snapshot.files()
             body = f"SELECT * FROM {name}__contract"
             if paths:
-                quoted = ", ".join(
-                    "'" + path.removeprefix("file://").replace("'", "''") + "'" for path in paths
-                )
+                quoted = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
                 body += (
                     f" UNION ALL BY NAME SELECT * FROM read_parquet([{quoted}], union_by_name = true,"
                     " hive_partitioning = true, hive_types = {'date': DATE})"

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -16,9 +18,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from insights_pipeline.lake.days import DayRange
 from insights_pipeline.lake.tables import TABLES, Table
 
-# Which days a commit appended to or replaced: the landed-data sensor reads it back from the log.
+# Which days an append touched: the landed-data sensor reads it back from the log.
 _APPENDED = "insights.appended_days"
-_REPLACED = "insights.replaced_days"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,11 @@ class Snapshot:
     slice: Slice
 
     def files(self) -> list[str]:
+        """Paths (of a local lake) or URIs of the version's files."""
         predicate = self.slice.predicate()
-        return self.delta.file_uris(file_pruning_predicate=predicate) if predicate else self.delta.file_uris()
+        uris = self.delta.file_uris(file_pruning_predicate=predicate) if predicate else self.delta.file_uris()
+        # delta-rs escapes a blank in a folder's name as %20
+        return [unquote(uri.removeprefix("file://")) if _is_local(uri) else uri for uri in uris]
 
     def dataset(self) -> ds.Dataset:
         return self.delta.to_pyarrow_dataset()
@@ -71,13 +75,15 @@ class Lake:
     """The Delta tables under one URI. Tables are created on first use from their contract."""
 
     def __init__(self, uri: str, storage_options: Mapping[str, str] | None = None) -> None:
+        if any(char in uri for char in "[]%"):
+            raise ValueError(f"the lake cannot lie in {uri}: rename the folder so that it has none of [ ] %")
         self.uri = uri.rstrip("/")
         self._storage = dict(storage_options or {})
         self._known: set[str] = set()
 
     @property
     def is_local(self) -> bool:
-        return "://" not in self.uri or self.uri.startswith("file://")
+        return _is_local(self.uri)
 
     def snapshot(self, slice_: Slice) -> Snapshot:
         return Snapshot(self._open(slice_.contract), slice_)
@@ -118,8 +124,8 @@ class Lake:
         writer committed to the same partitions in between, so rows derived from them are derived anew.
         """
         contract = into.contract
-        predicate, days = into.predicate(), into.days
-        if predicate is None or days is None:
+        predicate = into.predicate()
+        if predicate is None or into.days is None:
             raise ValueError(f"replace of {into.table} needs days: replacing a whole table is never meant")
         rows = 0
 
@@ -144,7 +150,6 @@ class Lake:
                 mode="overwrite",
                 predicate=predicate,
                 writer_properties=_writer_properties(contract),
-                commit_properties=CommitProperties(custom_metadata={_REPLACED: f"{days.first}..{days.last}"}),
             )
 
         self._commit(write)
@@ -177,21 +182,21 @@ class Lake:
                 filled = bytes_
         return chunks
 
-    def appended_days(self, table: str, *, after_version: int) -> tuple[int, set[date]]:
-        """The newest version, and the days appended to after `after_version` and not replaced since then.
+    def table_id(self, table: str) -> str:
+        """Tells a table from one that was made anew in its place."""
+        return str(self._open(TABLES[table]).metadata().id)
 
-        A day that was replaced after its appends has been worked on already.
-        """
+    def appended_days(self, table: str, *, after_version: int) -> tuple[int, dict[date, int]]:
+        """The newest version, and the days appended to after `after_version`: the time (ms) of each newest append."""
         delta = self._open(TABLES[table])
         newest = delta.version()
-        days: set[date] = set()
+        days: dict[date, int] = {}
         if newest > after_version:
-            for commit in reversed(delta.history(newest - after_version)):
-                if appended := commit.get(_APPENDED):
-                    days.update(date.fromisoformat(day) for day in str(appended).split(","))
-                if replaced := commit.get(_REPLACED):
-                    first, last = map(date.fromisoformat, str(replaced).split(".."))
-                    days.difference_update(DayRange(first, last))
+            for commit in delta.history(newest - after_version):
+                for day in filter(None, str(commit.get(_APPENDED, "")).split(",")):
+                    days[date.fromisoformat(day)] = max(
+                        commit["timestamp"], days.get(date.fromisoformat(day), 0)
+                    )
         return newest, days
 
     def maintain(self, table: str, *, retention_days: int, now: date) -> dict[str, int]:
@@ -201,9 +206,17 @@ class Lake:
         """
         contract = TABLES[table]
         settled = now - timedelta(days=2)
-        compacted = self._open(contract).optimize.compact(
-            partition_filters=[("date", "<=", str(settled))], writer_properties=_writer_properties(contract)
-        )
+        compacted: dict[str, Any] = {}
+
+        def compact() -> None:
+            compacted.update(
+                self._open(contract).optimize.compact(
+                    partition_filters=[("date", "<=", str(settled))],
+                    writer_properties=_writer_properties(contract),
+                )
+            )
+
+        self._commit(compact)
         removed = self._open(contract).vacuum(retention_hours=retention_days * 24, dry_run=False)
         return {
             "files_before": int(compacted["numFilesRemoved"]),
@@ -255,6 +268,10 @@ class Lake:
         ):
             with attempt:
                 write()
+
+
+def _is_local(uri: str) -> bool:
+    return "://" not in uri or uri.startswith("file://")
 
 
 def _writer_properties(contract: Table) -> WriterProperties:

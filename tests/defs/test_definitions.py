@@ -6,7 +6,6 @@ import dagster as dg
 import pytest
 
 from insights_pipeline.defs.partitions import next_first, next_monday, range_tags
-from insights_pipeline.defs.sensors import days_to_refresh
 from insights_pipeline.lake import DayRange
 
 DAILY_ASSETS = {
@@ -35,9 +34,16 @@ def test_everything_loads_under_the_names_that_people_use(defs: dg.Definitions) 
     graph = repository.asset_graph
     names = {key.to_user_string() for key in graph.get_all_asset_keys()}
     assert names == DAILY_ASSETS | {"weekly_brief", "monthly_brief"}
-    assert {job.name for job in repository.get_all_jobs()} >= {"daily", "weekly", "monthly", "maintenance"}
+    assert {job.name for job in repository.get_all_jobs()} >= {
+        "daily",
+        "drift",
+        "weekly",
+        "monthly",
+        "maintenance",
+    }
     assert {s.name for s in repository.sensor_defs} == {"landed_data", "run_failed"}
     assert len(repository.schedule_defs) == 4
+    assert {s.default_status for s in repository.schedule_defs} == {dg.DefaultScheduleStatus.RUNNING}
 
 
 def test_every_asset_has_a_description_an_owner_kinds_and_a_column_schema(defs: dg.Definitions) -> None:
@@ -65,21 +71,6 @@ def test_weeks_start_on_the_first_monday_and_months_on_the_first_first_inside_th
     assert next_monday(date(2026, 3, 3)) == date(2026, 3, 9)
     assert next_first(date(2026, 3, 1)) == date(2026, 3, 1)
     assert next_first(date(2026, 12, 2)) == date(2027, 1, 1)
-
-
-def test_landed_spans_ask_for_their_days_and_for_neighbours_that_hold_spans() -> None:
-    day = date(2026, 3, 5)
-    known = {date(2026, 3, 4), day, date(2026, 3, 9)}
-    bounds = {"first": date(2026, 3, 1), "last": date(2026, 3, 31)}
-    assert days_to_refresh({day}, known=known, **bounds) == [DayRange(date(2026, 3, 4), day)]
-    assert days_to_refresh(set(), known=known, **bounds) == []
-    assert days_to_refresh({date(2026, 2, 1)}, known=known, **bounds) == []
-
-
-def test_a_long_landing_is_cut_into_runs_of_thirty_days() -> None:
-    days = set(DayRange(date(2026, 1, 1), date(2026, 3, 6)))
-    ranges = days_to_refresh(days, known=days, first=date(2026, 1, 1), last=date(2026, 3, 31))
-    assert [len(r) for r in ranges] == [30, 30, 5]
 
 
 def test_range_tags_are_what_dagster_reads() -> None:
