@@ -1,9 +1,8 @@
-"""One frozen Settings: INSIGHTS_* variables, `*_FILE` secrets later, `insights.toml`. Read once, at the edges."""
+"""One frozen Settings: INSIGHTS_* variables and `insights.toml`. Read once, at the edges."""
 
 from __future__ import annotations
 
 import os
-import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -39,10 +38,7 @@ class Settings(BaseSettings):
     landing_dir: Path = Field(
         Path("data/landing"), description="Folder of trace files, e.g. those of the demo."
     )
-    temp_dir: Path = Field(
-        Path(tempfile.gettempdir()) / "insights",
-        description="Where DuckDB spills what does not fit in memory.",
-    )
+    temp_dir: Path = Field(Path("data/tmp"), description="Where what does not fit in memory is spilled.")
     threads: int = Field(
         default_factory=lambda: os.cpu_count() or 1, ge=1, description="Threads of the engine, per process."
     )
@@ -50,6 +46,9 @@ class Settings(BaseSettings):
         default_factory=lambda: max(512, _machine_memory_mb() // 6),
         ge=128,
         description="Memory limit of the engine in MiB, per process; default: a sixth of the machine (4 runs at once).",
+    )
+    owner: str = Field(
+        "team:insights", description="Owner shown on every asset: an e-mail address or team:NAME."
     )
     first_day: str = Field(
         "auto",

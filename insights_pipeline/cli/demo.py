@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from insights_pipeline.cli.ingest import DEMO_MARK, bring, progress_bar
 from insights_pipeline.cli.output import JSON, fail, open_engine, print_json
 
 if TYPE_CHECKING:
     from datetime import date
 
-# Lies in the lake that the demo made: only such a lake is ever emptied by a new demo.
-_MARK = "MADE_BY_DEMO"
-
 
 def demo(
     days: int = typer.Option(60, min=40, max=400, help="Days of traffic, ending yesterday."),
-    seed: int = typer.Option(7, help="Seed of the traffic: the same seed and days give the same bytes."),
+    seed: int = typer.Option(
+        7, help="Seed of the traffic: the same seed, days and last day give the same bytes."
+    ),
     serve: bool = typer.Option(True, "--serve/--no-serve", help="Start the Dagster UI at the end."),
     judge: bool = typer.Option(
         False,
@@ -67,16 +67,15 @@ def _empty_lake(uri: str) -> None:
     if "://" in uri:
         fail(f"the demo writes to a local folder, and INSIGHTS_LAKE_URI is {uri}: set it to a folder")
     lake = Path(uri)
-    if (lake / _MARK).exists():
+    if (lake / DEMO_MARK).exists():
         shutil.rmtree(lake)
     elif lake.exists() and any(lake.iterdir()):
         fail(f"{lake} holds traces that no demo made: set INSIGHTS_LAKE_URI to another folder for the demo")
     lake.mkdir(parents=True, exist_ok=True)
-    (lake / _MARK).touch()
+    (lake / DEMO_MARK).touch()
 
 
 def _bring_traffic(folder: Path, *, days: int, seed: int) -> None:
-    from insights_pipeline.cli.ingest import bring, progress_bar
     from insights_pipeline.demo.traffic import write_traffic
 
     if folder.exists():

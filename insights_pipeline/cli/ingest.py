@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from insights_pipeline.traces.ingest import IngestReport
 
 _REJECTS_SHOWN = 10
+# Lies in a lake that holds nothing but the demo's traffic: only such a lake is ever emptied, by a new demo.
+DEMO_MARK = "MADE_BY_DEMO"
 
 
 def ingest(
@@ -25,7 +27,7 @@ def ingest(
     strict: bool = typer.Option(False, "--strict", help="Exit 1 when any record was rejected."),
     as_json: bool = JSON,
 ) -> None:
-    """Read trace files into the spans table. Reading a file again changes nothing.
+    """Read trace files into the spans table. A span that was read before is replaced, not doubled.
 
     A record that cannot be read is kept in the rejects table with its reason, and the rest goes on.
 
@@ -37,6 +39,7 @@ def ingest(
 
       insights ingest traces.json --json
     """
+    _keep_from_the_demo()
     report = bring(paths)
     if as_json:
         print_json(asdict(report))
@@ -69,6 +72,13 @@ def rejects(
         columns,
         [[row["source"], row["position"], row["reason"], row["remedy"]] for row in newest],
     )
+
+
+def _keep_from_the_demo() -> None:
+    """From now on the lake holds somebody's own traces: no demo may empty it."""
+    from insights_pipeline.settings import settings
+
+    (Path(settings().lake_uri) / DEMO_MARK).unlink(missing_ok=True)
 
 
 def bring(paths: Sequence[Path]) -> IngestReport:

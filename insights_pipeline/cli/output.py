@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -76,6 +75,11 @@ def open_engine() -> DuckDBEngine:
     )
 
 
+def _printable(cell: object) -> str:
+    """A cell without control characters: texts come from strangers, and a terminal obeys escape sequences."""
+    return "–" if cell is None else "".join(char for char in str(cell) if char.isprintable())
+
+
 def table(title: str, columns: list[tuple[str, str]], rows: list[list[Any]]) -> None:
     """A table for a person; `columns` are (heading, left|right)."""
     from rich.markup import escape
@@ -86,8 +90,5 @@ def table(title: str, columns: list[tuple[str, str]], rows: list[list[Any]]) -> 
         # Text may wrap; a number or a day that is cut is worse than a wide table.
         view.add_column(heading, justify=justify, no_wrap=justify == "right")  # type: ignore[arg-type]
     for row in rows:
-        view.add_row(*(escape("–" if cell is None else str(cell)) for cell in row))
+        view.add_row(*(escape(_printable(cell)) for cell in row))
     console().print(view)
-
-
-Progress = Callable[[str, int, int], None]

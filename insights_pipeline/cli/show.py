@@ -14,8 +14,10 @@ _DAY = typer.Option(None, "--date", help="Day (YYYY-MM-DD, today, yesterday); de
 
 
 def shorten(text: str | None, width: int) -> str | None:
-    """The first `width` characters on one line."""
-    flat = " ".join((text or "").split())
+    """The first `width` characters on one line, without control characters."""
+    from insights_pipeline.brief.units import one_line
+
+    flat = one_line(text or "")
     return flat if len(flat) <= width else flat[: width - 1] + "…"
 
 
@@ -67,6 +69,7 @@ def intents(day: str | None = _DAY, as_json: bool = JSON) -> None:
 
       insights intents --date 2026-03-02 --json
     """
+    from insights_pipeline.brief.units import one_line
     from insights_pipeline.intents.show import intents_of
 
     engine = open_engine()
@@ -81,7 +84,7 @@ def intents(day: str | None = _DAY, as_json: bool = JSON) -> None:
         return
     rows = [
         [
-            row["name"],
+            one_line(row["name"]),
             row["status"],
             row["traces"],
             f"{100 * row['share']:.0f} %",
@@ -114,18 +117,22 @@ def drift(
     """
     from insights_pipeline.brief import units
     from insights_pipeline.brief.read import read_items
+    from insights_pipeline.drift.lifecycle import OPEN
 
-    date_, items = read_items(open_engine().lake, parse_day(day))
-    if date_ is None:
+    found = read_items(open_engine().lake, parse_day(day))
+    if found is None:
         fail("drift was not observed yet: run `insights run`", code=1)
-    shown = [item for item in items if every or item["state"] in ("new", "ongoing", "recovering")]
+    shown = [item for item in found.items if every or item["state"] in OPEN]
     if as_json:
-        print_json({"date": date_, "items": shown})
+        print_json({"date": found.date, "status": found.status, "items": shown})
+        return
+    if found.status == "learning":
+        typer.echo(f"learning ({found.traces_seen} of {found.bootstrap_traces})")
         return
     rows: list[list[Any]] = [
         [
             item["state"],
-            item["intent"],
+            units.one_line(item["intent"]),
             units.verb(item["metric"], item["direction"]),
             units.effect(item["metric"], item["effect"]),
             units.interval(item["metric"], item["effect_low"], item["effect_high"]),
@@ -145,4 +152,4 @@ def drift(
         ("since", "right"),
         ("traces", "right"),
     ]
-    table(f"{len(rows)} drift item{'s' * (len(rows) != 1)} on {date_}", columns, rows)
+    table(f"{len(rows)} drift item{'s' * (len(rows) != 1)} on {found.date}", columns, rows)

@@ -12,8 +12,6 @@ from insights_pipeline.defs.partitions import days_of
 from insights_pipeline.lake import Lake
 from insights_pipeline.lake.tables import TABLES
 
-OWNERS = ["team:ai-platform"]
-
 
 def described(table: str) -> dict[str, Any]:
     """Definition metadata of the asset that writes `table`: its name, key and column schema."""
@@ -32,15 +30,17 @@ def counted(
     table: str,
     rows: int,
     *,
+    cadence: str | None = None,
     of_day: Mapping[date, Mapping[str, Any]] | None = None,
     **more: object,
 ) -> dg.MaterializeResult[Any]:
     """A materialisation: rows written by the run, and for each of its partitions that day's own facts.
 
-    `of_day` is more to show of a day (for a week or month: of its first day); `more` is of the whole run.
+    `cadence` narrows a table that is also partitioned by it. `of_day` is more to show of a day (for a week or
+    month: of its first day), `more` of the whole run.
     """
     days = days_of(context)
-    counts = lake.rows_by_day(table)
+    counts = lake.rows_by_day(table, cadence=cadence)
     for key, day in zip(context.partition_keys, days, strict=False):
         facts = {"dagster/partition_row_count": counts.get(day, 0), **(of_day or {}).get(day, {})}
         context.add_asset_metadata(facts, partition_key=key)

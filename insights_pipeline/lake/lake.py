@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError
@@ -160,9 +161,9 @@ class Lake:
         partitions = self._open(TABLES[table]).partitions()
         return {date.fromisoformat(str(partition["date"])) for partition in partitions}
 
-    def rows_by_day(self, table: str) -> dict[date, int]:
-        """Rows of each day, from the log: nothing is read."""
-        return self._sums(table, "num_records")
+    def rows_by_day(self, table: str, *, cadence: str | None = None) -> dict[date, int]:
+        """Rows of each day (of a cadence), from the log: nothing is read."""
+        return self._sums(table, "num_records", cadence=cadence)
 
     def row_count(self, table: str) -> int:
         return sum(self.rows_by_day(table).values())
@@ -224,8 +225,10 @@ class Lake:
             "vacuumed": len(removed),
         }
 
-    def _sums(self, table: str, what: str) -> dict[date, int]:
+    def _sums(self, table: str, what: str, *, cadence: str | None = None) -> dict[date, int]:
         actions = pa.table(self._open(TABLES[table]).get_add_actions(flatten=True))
+        if cadence is not None:
+            actions = actions.filter(pc.equal(actions.column("partition.cadence"), cadence))
         sums: dict[date, int] = {}
         columns = (actions.column(name).to_pylist() for name in ("partition.date", what))
         for day, amount in zip(*columns, strict=True):

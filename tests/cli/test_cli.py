@@ -3,12 +3,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from insights_pipeline.cli.app import app
+from insights_pipeline.cli.show import shorten
+from insights_pipeline.lake import Lake, rows_to_table
 from insights_pipeline.settings import settings
 
 VERBS = ["ingest", "rejects", "run", "brief", "intents", "drift", "doctor", "demo"]
@@ -54,6 +57,34 @@ def test_an_empty_lake_is_said_with_the_remedy(home: Path, verb: str) -> None:
     assert "insights" in result.output and "error:" in result.output
 
 
+def put_model(home: Path, **model: object) -> None:
+    row = {"date": date(2026, 3, 2), "traces_seen": 20, "bootstrap_traces": 500, **model}
+    Lake(str(home / "data/lake")).append("intent_models", rows_to_table("intent_models", [row]))
+
+
+def test_a_model_that_is_learning_is_no_missing_observation(home: Path) -> None:
+    put_model(home, status="learning")
+    told = insights("drift")
+    assert (told.exit_code, told.stdout) == (0, "learning (20 of 500)\n")
+    assert json.loads(insights("drift", "--json").stdout) == {
+        "date": "2026-03-02",
+        "status": "learning",
+        "items": [],
+    }
+    assert insights("drift", "--date", "2026-03-01").exit_code == 1
+
+
+def test_a_day_with_a_model_and_nothing_that_could_be_tested_has_no_items(home: Path) -> None:
+    put_model(home, status="ready")
+    told = insights("drift")
+    assert told.exit_code == 0 and "0 drift items on 2026-03-02" in told.stdout
+
+
+def test_what_a_terminal_would_obey_is_not_printed() -> None:
+    assert shorten("a\x1b[31mb\x07\u202e\n c\x9b2J", 80) == "a[31mb c2J"
+    assert shorten("\x1b" * 9 + "four", 4) == "four"
+
+
 def test_a_path_that_is_not_there_is_named(home: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-m", "insights_pipeline.cli.app", "ingest", "nowhere.pb"],
@@ -81,6 +112,23 @@ def test_the_demo_never_empties_a_lake_that_it_did_not_make(home: Path) -> None:
     assert result.exit_code == 2
     assert "INSIGHTS_LAKE_URI" in result.output
     assert precious.read_text() == "mine"
+
+
+def test_a_lake_of_the_demo_that_got_traces_of_ones_own_is_not_emptied_either(home: Path) -> None:
+    (home / "data/lake").mkdir(parents=True)
+    (home / "data/lake/MADE_BY_DEMO").touch()
+    (home / "mine.jsonl").write_text("not a trace\n")
+    assert insights("ingest", "mine.jsonl").exit_code == 0
+    assert insights("demo", "--no-serve").exit_code == 2
+    assert (home / "data/lake/rejects").is_dir()
+
+
+def test_terminal_escapes_of_a_file_name_do_not_reach_the_terminal(home: Path) -> None:
+    name = "bad\x1b]0;owned\x07.jsonl"
+    (home / name).write_text("not a trace\n")
+    insights("ingest", name)
+    shown = insights("rejects").output
+    assert "owned" in shown and "\x1b]0" not in shown and "\x07" not in shown
 
 
 def test_the_doctor_checks_every_part_and_prints_json(home: Path) -> None:

@@ -4,23 +4,16 @@ from typing import Any
 
 import dagster as dg
 
+from insights_pipeline.defs.assets.daily import daily_asset
 from insights_pipeline.defs.assets.intents import intent_model, trace_intents
 from insights_pipeline.defs.assets.traffic import traces
-from insights_pipeline.defs.metadata import OWNERS, counted, described
-from insights_pipeline.defs.partitions import DAILY, DAY_BEFORE, MONTHLY, WEEKLY, WHOLE_RANGE, days_of
+from insights_pipeline.defs.metadata import counted, described
+from insights_pipeline.defs.partitions import MONTHLY, WEEKLY, days_of
 from insights_pipeline.defs.resources import EngineResource
 from insights_pipeline.settings import settings
 
 
-@dg.asset(
-    group_name="drift",
-    deps=[trace_intents, traces],
-    partitions_def=DAILY,
-    backfill_policy=WHOLE_RANGE,
-    kinds={"delta", "duckdb"},
-    owners=OWNERS,
-    metadata=described("intent_rollups"),
-)
+@daily_asset(group="drift", table="intent_rollups", kinds={"delta", "duckdb"}, deps=[trace_intents, traces])
 def intent_rollups(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.MaterializeResult[Any]:
     """Additive statistics of every metric of every intent on the day."""
     from insights_pipeline.drift.rollups import rollup_days
@@ -30,15 +23,7 @@ def intent_rollups(context: dg.AssetExecutionContext, engine: EngineResource) ->
 
 
 # A same-day dependency: with the 30 days before declared, a backfill would also target 30 later days.
-@dg.asset(
-    group_name="drift",
-    deps=[intent_rollups],
-    partitions_def=DAILY,
-    backfill_policy=WHOLE_RANGE,
-    kinds={"delta", "python"},
-    owners=OWNERS,
-    metadata=described("baselines"),
-)
+@daily_asset(group="drift", table="baselines", kinds={"delta", "python"}, deps=[intent_rollups])
 def baselines(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.MaterializeResult[Any]:
     """What is normal for every intent and metric: the 30 days before, with the smallest change detectable."""
     from insights_pipeline.drift.baselines import baseline_days
@@ -47,15 +32,12 @@ def baselines(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.M
     return counted(context, lake_engine.lake, "baselines", baseline_days(lake_engine, days_of(context)))
 
 
-@dg.asset(
-    group_name="drift",
-    deps=[baselines, intent_model, dg.AssetDep("drift_observations", partition_mapping=DAY_BEFORE)],
-    partitions_def=DAILY,
-    backfill_policy=WHOLE_RANGE,
-    pool="drift_observations",
+@daily_asset(
+    group="drift",
+    table="drift_observations",
     kinds={"delta", "scipy"},
-    owners=OWNERS,
-    metadata=described("drift_observations"),
+    deps=[baselines, intent_model],
+    follows_itself="drift_observations",
 )
 def drift_observations(
     context: dg.AssetExecutionContext, engine: EngineResource
@@ -69,15 +51,7 @@ def drift_observations(
     )
 
 
-@dg.asset(
-    group_name="briefs",
-    deps=[drift_observations],
-    partitions_def=DAILY,
-    backfill_policy=WHOLE_RANGE,
-    kinds={"delta", "markdown"},
-    owners=OWNERS,
-    metadata=described("briefs"),
-)
+@daily_asset(group="briefs", table="briefs", kinds={"delta", "markdown"}, deps=[drift_observations])
 def daily_brief(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.MaterializeResult[Any]:
     """What changed yesterday, for whom, by how much and on which traces; one line when nothing did."""
     from insights_pipeline.brief.read import read_briefs
@@ -87,7 +61,7 @@ def daily_brief(context: dg.AssetExecutionContext, engine: EngineResource) -> dg
     lake_engine = engine.engine()
     rows = write_daily_briefs(lake_engine, days, bootstrap_traces=settings().bootstrap_traces)
     shown = {day: _shown(brief) for day, brief in read_briefs(lake_engine.lake, "daily", days).items()}
-    return counted(context, lake_engine.lake, "briefs", rows, of_day=shown)
+    return counted(context, lake_engine.lake, "briefs", rows, cadence="daily", of_day=shown)
 
 
 @dg.asset(
@@ -95,7 +69,7 @@ def daily_brief(context: dg.AssetExecutionContext, engine: EngineResource) -> dg
     deps=[drift_observations],
     partitions_def=WEEKLY,
     kinds={"delta", "markdown"},
-    owners=OWNERS,
+    owners=[settings().owner],
     metadata=described("briefs"),
 )
 def weekly_brief(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.MaterializeResult[Any]:
@@ -108,7 +82,7 @@ def weekly_brief(context: dg.AssetExecutionContext, engine: EngineResource) -> d
     deps=[drift_observations],
     partitions_def=MONTHLY,
     kinds={"delta", "markdown"},
-    owners=OWNERS,
+    owners=[settings().owner],
     metadata=described("briefs"),
 )
 def monthly_brief(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.MaterializeResult[Any]:
@@ -128,7 +102,7 @@ def _window_brief(
     observe_window(lake_engine, cadence, window)
     rows = write_window_brief(lake_engine, cadence, window, bootstrap_traces=settings().bootstrap_traces)
     shown = {day: _shown(brief) for day, brief in read_briefs(lake_engine.lake, cadence, window).items()}
-    return counted(context, lake_engine.lake, "briefs", rows, of_day=shown)
+    return counted(context, lake_engine.lake, "briefs", rows, cadence=cadence, of_day=shown)
 
 
 def _shown(brief: dict[str, Any]) -> dict[str, Any]:

@@ -4,22 +4,20 @@ from typing import Any
 
 import dagster as dg
 
+from insights_pipeline.defs.assets.daily import daily_asset
 from insights_pipeline.defs.assets.traffic import traces
-from insights_pipeline.defs.metadata import OWNERS, counted, described
-from insights_pipeline.defs.partitions import DAILY, DAY_BEFORE, WHOLE_RANGE, days_of
+from insights_pipeline.defs.metadata import counted
+from insights_pipeline.defs.partitions import days_of
 from insights_pipeline.defs.resources import EngineResource
 from insights_pipeline.settings import settings
 
 
-@dg.asset(
-    group_name="intents",
-    deps=[traces, dg.AssetDep("trace_embeddings", partition_mapping=DAY_BEFORE)],
-    partitions_def=DAILY,
-    backfill_policy=WHOLE_RANGE,
-    pool="trace_embeddings",
+@daily_asset(
+    group="intents",
+    table="trace_embeddings",
     kinds={"delta", "python"},
-    owners=OWNERS,
-    metadata=described("trace_embeddings"),
+    deps=[traces],
+    follows_itself="trace_embeddings",
 )
 def trace_embeddings(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.MaterializeResult[Any]:
     """A vector of every trace's text, in a space fitted once enough traces were seen and frozen from then on."""
@@ -33,15 +31,12 @@ def trace_embeddings(context: dg.AssetExecutionContext, engine: EngineResource) 
     return counted(context, lake_engine.lake, "trace_embeddings", report.rows, space=report.space)
 
 
-@dg.asset(
-    group_name="intents",
-    deps=[trace_embeddings, dg.AssetDep("intent_model", partition_mapping=DAY_BEFORE)],
-    partitions_def=DAILY,
-    backfill_policy=WHOLE_RANGE,
-    pool="intent_model",
+@daily_asset(
+    group="intents",
+    table="intents",
     kinds={"delta", "scikitlearn"},
-    owners=OWNERS,
-    metadata=described("intents"),
+    deps=[trace_embeddings],
+    follows_itself="intent_model",
 )
 def intent_model(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.MaterializeResult[Any]:
     """The intents of the day: discovered after enough traces, then carried on with stable ids."""
@@ -63,14 +58,8 @@ def intent_model(context: dg.AssetExecutionContext, engine: EngineResource) -> d
     )
 
 
-@dg.asset(
-    group_name="intents",
-    deps=[intent_model, trace_embeddings],
-    partitions_def=DAILY,
-    backfill_policy=WHOLE_RANGE,
-    kinds={"delta", "python"},
-    owners=OWNERS,
-    metadata=described("trace_intents"),
+@daily_asset(
+    group="intents", table="trace_intents", kinds={"delta", "python"}, deps=[intent_model, trace_embeddings]
 )
 def trace_intents(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.MaterializeResult[Any]:
     """The nearest intent of every trace, or none where the trace is unlike all that is known."""

@@ -4,19 +4,13 @@ from typing import Any
 
 import dagster as dg
 
-from insights_pipeline.defs.metadata import OWNERS, counted, described
-from insights_pipeline.defs.partitions import DAILY, WHOLE_RANGE, days_of
+from insights_pipeline.defs.assets.daily import daily_asset
+from insights_pipeline.defs.metadata import counted
+from insights_pipeline.defs.partitions import days_of
 from insights_pipeline.defs.resources import EngineResource
 
 
-@dg.asset(
-    group_name="traffic",
-    partitions_def=DAILY,
-    backfill_policy=WHOLE_RANGE,
-    kinds={"delta", "duckdb"},
-    owners=OWNERS,
-    metadata=described("spans"),
-)
+@daily_asset(group="traffic", table="spans", kinds={"delta", "duckdb"})
 def spans(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.MaterializeResult[Any]:
     """Spans as they arrived, deduplicated and compacted: the last arrival of a (trace id, span id) wins."""
     from insights_pipeline.traces.assemble import compact_spans
@@ -36,15 +30,7 @@ def spans(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.Mater
     )
 
 
-@dg.asset(
-    group_name="traffic",
-    deps=[spans],
-    partitions_def=DAILY,
-    backfill_policy=WHOLE_RANGE,
-    kinds={"delta", "duckdb"},
-    owners=OWNERS,
-    metadata=described("traces"),
-)
+@daily_asset(group="traffic", table="traces", kinds={"delta", "duckdb"}, deps=[spans])
 def traces(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.MaterializeResult[Any]:
     """One row a trace: text, latency, cost, tokens, tools, the deepest error; dated by its earliest span."""
     from insights_pipeline.traces.assemble import assemble_traces
