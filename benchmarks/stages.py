@@ -27,11 +27,21 @@ import pyarrow.parquet as pq
 from peers import SHARED, pandas_traces, polars_traces
 from synthetic_spans import synthetic_spans
 
-from insights_pipeline.lake import DayRange, DuckDBEngine, Lake, Slice, connect_with, engine_config
+from insights_pipeline.demo.traffic import write_traffic
+from insights_pipeline.lake import (
+    DayRange,
+    DuckDBEngine,
+    Lake,
+    Slice,
+    connect_with,
+    engine_config,
+    start_ns,
+)
 from insights_pipeline.traces.assemble import assemble_traces, compact_spans
 
 DAY = date(2026, 3, 2)
 BOOTSTRAP_TRACES = 500
+DEMO_SPANS_A_DAY = 3_300
 DAYS = DayRange(DAY, date(2026, 3, 3))  # traces begin on the first; what crosses midnight ends on the second
 
 
@@ -79,6 +89,20 @@ def generate(bench: Bench) -> tuple[int, str]:
         lake.append("spans", table)
         rows += table.num_rows
     return rows, "spans"
+
+
+def write_otlp(bench: Bench) -> tuple[int, str]:
+    days = max(1, min(30, bench.spans // DEMO_SPANS_A_DAY))
+    return write_traffic(bench.folder / "landing", days=days, end=DAY).spans, "spans"
+
+
+def ingest(bench: Bench) -> tuple[int, str]:
+    """OTLP protobuf in gzip, 1.3 kB a span, into a lake of its own."""
+    from insights_pipeline.traces.ingest import ingest_paths
+
+    lake = Lake(str(bench.folder / "ingested"))
+    report = ingest_paths(lake, [bench.folder / "landing" / "otlp"], now_ns=start_ns(DAYS.last))
+    return report.spans, "spans"
 
 
 def compact(bench: Bench) -> tuple[int, str]:
@@ -144,6 +168,8 @@ def brief(bench: Bench) -> tuple[int, str]:
 STAGES: dict[str, Callable[[Bench], tuple[int, str]]] = {
     stage.__name__: stage
     for stage in (
+        write_otlp,
+        ingest,
         generate,
         compact,
         assemble,

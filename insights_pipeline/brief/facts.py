@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
-from insights_pipeline.brief.units import METRICS
+from insights_pipeline.drift import floors
+from insights_pipeline.drift.constants import DOWN, ERRORS, LATENCY_P95, TOOLS, WORSE_UP
+from insights_pipeline.drift.lifecycle import ACCEPTED, CLOSED, NEW_ITEM, OPEN, PENDING, RESOLVED, family
 
 MAX_LINES = 10
-_SHOWN_STATES = ("new", "resolved")
-_OPEN_STATES = ("ongoing", "recovering")
+_SHOWN = (NEW_ITEM, RESOLVED)
+_STILL_OPEN = OPEN - {NEW_ITEM}
+_PAST = "past"  # closed before the window
 # One unit of effect for ranking: the floor below which a change is not worth a line.
-_FLOORS = {"error_rate": 0.01, "tool_mix": 0.05}
-_DEFAULT_FLOOR = 0.10
+_FLOORS = {
+    ERRORS: floors.RATE_POINTS,
+    TOOLS: floors.EXCESS_VARIATION,
+    LATENCY_P95: math.expm1(floors.LOG_RATIO_P95),
+}
+_DEFAULT_FLOOR = math.expm1(floors.LOG_RATIO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +48,15 @@ class Line:
     explanation: Mapping[str, Any]
 
     @property
+    def key(self) -> tuple[str, str, str]:
+        return self.intent_id, family(self.metric), self.direction
+
+    @property
     def rank(self) -> float:
         """Traffic × effect in floors (at most 10) × direction (worse 1, else 0.3); new intents count as 1 floor."""
-        floors = min(10.0, abs(self.effect or 0.0) / _FLOORS.get(self.metric, _DEFAULT_FLOOR)) or 1.0
-        worse = METRICS[self.metric].worse if self.metric in METRICS else "up"
-        weight = 1.0 if worse in ("none", self.direction) else 0.3
-        return (self.traffic_share or 0.0) * floors * weight
+        size = min(10.0, abs(self.effect or 0.0) / _FLOORS.get(self.metric, _DEFAULT_FLOOR)) or 1.0
+        weight = 0.3 if self.metric in WORSE_UP and self.direction == DOWN else 1.0
+        return (self.traffic_share or 0.0) * size * weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +98,21 @@ def gather(
     """Facts of a window from rows of drift_items, drift_observations, intent_models, intents and intent_rollups.
 
     `items` are those of the last day of the window; `traffic` the rollups of `error_rate` of the window and of
-    the 30 days before it.
+    the 30 days before it. Observations of a week or month are its own tests: they tell its numbers, and what no item
+    tells. Of a day they are only counted.
     """
     names = {row["intent_id"]: row["name"] for row in intents}
-    lines = [_line(item, names, first) for item in items if item["state"] != "pending"]
-    shown = sorted((x for x in lines if x.state in _SHOWN_STATES), key=_order)
-    ongoing = sorted((x for x in lines if x.state in _OPEN_STATES), key=_order)
     traces, errors = _total(traffic, "all", first, last)
+    lines = [_line(item, names, first) for item in items if item["state"] != PENDING]
+    if cadence != "daily":
+        drifted = [row for row in observations if row["verdict"] == "drift"]
+        share = {
+            row["intent_id"]: _total(traffic, row["intent_id"], first, last)[0] / max(1, traces)
+            for row in drifted
+        }
+        lines = [*_measured(lines, drifted), *_own(lines, drifted, names, share, first)]
+    shown = sorted((x for x in lines if x.state in _SHOWN), key=_order)
+    ongoing = sorted((x for x in lines if x.state in _STILL_OPEN), key=_order)
     learning = model is None or model["status"] == "learning"
     tested = [row for row in observations if row["verdict"] in ("quiet", "drift")]
     return Facts(
@@ -128,33 +147,79 @@ def _status(traces: int, learning: bool, shown: Sequence[Line]) -> str:
 
 def _line(item: Mapping[str, Any], names: Mapping[str, str], window_first: date) -> Line:
     state = item["state"]
-    if state in _OPEN_STATES and item["opened"] >= window_first:
-        state = "new"  # opened within this window, however many days ago that is
-    if state in ("resolved", "accepted") and (item["closed"] is None or item["closed"] < window_first):
-        state = "past"
+    if state in CLOSED and (item["closed"] is None or item["closed"] < window_first):
+        state = _PAST
+    elif state in OPEN | {ACCEPTED} and item["opened"] >= window_first:
+        # opened within this window, however many days ago; a new intent is accepted on its second day
+        state = NEW_ITEM
     return Line(
         state=state,
         intent_id=item["intent_id"],
         intent=names.get(item["intent_id"], item["intent_id"]),
         metric=item["metric"],
         direction=item["direction"],
-        severity=item["severity"] or "info",
+        severity=item["severity"] or floors.INFO,
         since=item["opened"],
         until=item["closed"],
-        baseline=item["baseline_value"],
-        observed=item["observed"],
-        effect=item["effect"],
-        effect_low=item["effect_low"],
-        effect_high=item["effect_high"],
-        n=item["n"],
         traffic_share=item["traffic_share"],
         trace_ids=tuple(item["trace_ids"] or ()),
-        explanation=item["explanation"] or {},
+        **_numbers(item),
     )
 
 
+def _measured(lines: Sequence[Line], drifted: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
+    """The lines of items with the numbers of the window, where its own test found the same."""
+    own = {(row["intent_id"], row["metric"], row["direction"]): row for row in drifted}
+    for line in lines:
+        row = own.get((line.intent_id, line.metric, line.direction))
+        yield line if row is None else replace(line, **_numbers(row))
+
+
+def _own(
+    lines: Sequence[Line],
+    drifted: Sequence[Mapping[str, Any]],
+    names: Mapping[str, str],
+    share: Mapping[str, float],
+    first: date,
+) -> Iterator[Line]:
+    """What only the test of the whole window found: a line where no item of the window tells it."""
+    told = {line.key for line in lines if line.state != _PAST}
+    # the mean before its p95: together they are one line
+    for row in sorted(
+        drifted, key=lambda row: (row["metric"] == LATENCY_P95, row["intent_id"], row["metric"])
+    ):
+        line = Line(
+            state=NEW_ITEM,
+            intent_id=row["intent_id"],
+            intent=names.get(row["intent_id"], row["intent_id"]),
+            metric=row["metric"],
+            direction=row["direction"],
+            severity=row["severity"] or floors.INFO,
+            since=first,
+            until=None,
+            traffic_share=share[row["intent_id"]],
+            trace_ids=(),
+            **_numbers(row),
+        )
+        if line.key not in told:
+            told.add(line.key)
+            yield line
+
+
+def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "baseline": row["baseline_value"],
+        "observed": row["observed"],
+        "effect": row["effect"],
+        "effect_low": row["effect_low"],
+        "effect_high": row["effect_high"],
+        "n": row["n"],
+        "explanation": row["explanation"] or {},
+    }
+
+
 def _order(line: Line) -> tuple[int, float, str, str]:
-    return (line.state != "new", -line.rank, line.intent_id, line.metric)
+    return (line.state != NEW_ITEM, -line.rank, line.intent_id, line.metric)
 
 
 def _total(traffic: Sequence[Mapping[str, Any]], intent_id: str, first: date, last: date) -> tuple[int, int]:

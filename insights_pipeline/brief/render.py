@@ -82,8 +82,10 @@ def _changes(line: Line) -> list[str]:
 
 
 def _verb(line: Line) -> str:
-    if line.state == "resolved" and line.metric in units.METRICS:
-        return f"{units.METRICS[line.metric].label} back to normal after"
+    if line.state == "resolved" and line.metric == "volume":
+        return "asked again"
+    if line.state == "resolved" and line.metric in units.LABELS:
+        return f"{units.LABELS[line.metric]} back to normal after"
     return units.verb(line.metric, line.direction)
 
 
@@ -91,9 +93,8 @@ _MARK = {"critical": "‼ ", "high": "! "}
 
 
 def escape(text: str) -> str:
-    """Trace text as literal markdown: no links, images, emphasis, HTML or line breaks."""
-    flat = " ".join(text.split())
-    return "".join(f"\\{char}" if char in "\\`*_{}[]()<>#+!|~" else char for char in flat)
+    """Trace text as literal markdown: no links, images, emphasis, HTML, line breaks or control characters."""
+    return "".join(f"\\{char}" if char in "\\`*_{}[]()<>#+!|~" else char for char in units.one_line(text))
 
 
 def _code(text: str) -> str:

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """`worse` is the direction that hurts: up, down, or none where neither does."""
-
-    label: str
-    worse: str
-
+import unicodedata
 
 # “Typical” is the geometric mean: what is compared are daily means of logarithms, which one slow trace cannot move.
-METRICS = {
-    "latency_ms": Metric("typical latency", "up"),
-    "latency_p95_ms": Metric("p95 latency", "up"),
-    "cost_usd": Metric("typical cost", "up"),
-    "step_count": Metric("typical steps", "up"),
-    "output_chars": Metric("typical answer length", "none"),
-    "error_rate": Metric("error rate", "up"),
-    "tool_mix": Metric("tool mix", "none"),
-    "volume": Metric("volume", "none"),
+LABELS = {
+    "latency_ms": "typical latency",
+    "latency_p95_ms": "p95 latency",
+    "cost_usd": "typical cost",
+    "step_count": "typical steps",
+    "output_chars": "typical answer length",
+    "error_rate": "error rate",
+    "tool_mix": "tool mix",
+    "volume": "volume",
 }
 
 
@@ -80,4 +71,10 @@ def verb(metric: str, direction: str) -> str:
     """“latency up”, “tool mix changed”, “new intent”."""
     if metric == "volume":
         return {"new": "new intent", "gone": "no longer asked"}.get(direction, f"volume {direction}")
-    return f"{METRICS[metric].label} {direction}" if metric in METRICS else f"{metric} {direction}"
+    return f"{LABELS.get(metric, metric)} {direction}"
+
+
+def one_line(text: str) -> str:
+    """Trace text on one line without control or format characters, which a terminal would obey."""
+    visible = (char for char in text if char.isspace() or not unicodedata.category(char).startswith("C"))
+    return " ".join("".join(visible).split())

@@ -12,10 +12,24 @@ import pyarrow.dataset as ds
 
 from insights_pipeline.brief.facts import Facts, gather
 from insights_pipeline.brief.render import headline, markdown
+from insights_pipeline.drift.constants import BASELINE_DAYS
 from insights_pipeline.lake import DayRange, Engine, Slice, rows_to_table
 
-BASELINE_DAYS = 30
 _DAYS_AT_ONCE = 60  # rows of this many days are held in memory
+_VERDICTS = ("date", "intent_id", "metric", "verdict")
+# What a week or month tells of its own tests; a day tells them through its items.
+_TESTS = (
+    *_VERDICTS,
+    "direction",
+    "severity",
+    "n",
+    "observed",
+    "baseline_value",
+    "effect",
+    "effect_low",
+    "effect_high",
+    "explanation",
+)
 
 
 def write_daily_briefs(engine: Engine, days: DayRange, *, bootstrap_traces: int) -> int:
@@ -65,7 +79,7 @@ def _read(engine: Engine, cadence: str, days: DayRange) -> dict[str, dict[date, 
         Slice("intent_models", days, ("date", "status", "traces_seen")),
         Slice("intents", days, ("date", "intent_id", "name", "status")),
         Slice("drift_items", days),
-        Slice("drift_observations", days, ("date", "intent_id", "metric", "verdict"), cadence=cadence),
+        Slice("drift_observations", days, _VERDICTS if cadence == "daily" else _TESTS, cadence=cadence),
         Slice("intent_rollups", days.widen(before=BASELINE_DAYS), ("date", "intent_id", "metric", "n", "k")),
     )
     found: dict[str, dict[date, list[dict[str, Any]]]] = {}
@@ -75,9 +89,9 @@ def _read(engine: Engine, cadence: str, days: DayRange) -> dict[str, dict[date, 
         by_day = found.setdefault(slice_.table, defaultdict(list))
         for row in engine.lake.read(slice_, where=where).to_pylist():
             by_day[row["date"]].append(row)
-    for rows in found["drift_items"].values():
-        for item in rows:
-            item["explanation"] = json.loads(item["explanation"]) if item["explanation"] else {}
+    for table in ("drift_items", "drift_observations"):
+        for row in (row for rows in found[table].values() for row in rows if "explanation" in row):
+            row["explanation"] = json.loads(row["explanation"]) if row["explanation"] else {}
     return found
 
 

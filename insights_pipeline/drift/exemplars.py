@@ -71,8 +71,8 @@ def _read(engine: Engine, day: date, items: Sequence[Item]) -> dict[str, tuple[s
 
 def _wanted(item: Item, day: date) -> dict[str, Any]:
     length = 1 if item.evidence is not None and item.evidence.horizon == "1d" else _WINDOW_DAYS
-    # of an intent that vanished, the last traces there were
-    length += SILENT_DAYS if item.direction == GONE else 0
+    # of an intent that vanished, the last traces there were: it is told on the day after the silent ones
+    length += SILENT_DAYS + 1 if item.direction == GONE else 0
     return {
         "item_id": item.item_id,
         "intent_id": item.intent_id,

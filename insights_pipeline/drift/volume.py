@@ -63,16 +63,21 @@ def _established(n: np.ndarray) -> bool:
 
 
 def vanished(panel: Panel, known: Known) -> list[tuple[str, float]]:
-    """(intent, traces expected) of intents silent for 3 days though 20 traces or more were due and others came."""
-    if not (panel.total[-SILENT_DAYS:] > 0).all():
+    """(intent, traces expected) of intents silent for 3 days though 20 traces or more were due and others came.
+
+    The silent days are those before the last: that one may still be under way, so it can show that an intent is back
+    but not that it is gone.
+    """
+    silent = slice(-SILENT_DAYS - 1, -1)
+    usual = slice(max(0, panel.n.shape[1] - 1 - SILENT_DAYS - BASELINE_DAYS), -SILENT_DAYS - 1)
+    if not (panel.total[silent] > 0).all():
         return []
     found = []
     for row, intent in enumerate(panel.intents):
-        if known.status.get(intent, RETIRED) == RETIRED or panel.n[row, -SILENT_DAYS:].sum() > 0:
+        if known.status.get(intent, RETIRED) == RETIRED or panel.n[row, silent.start :].sum() > 0:
             continue
-        before = panel.n[row, -SILENT_DAYS - BASELINE_DAYS : -SILENT_DAYS]
-        flowing = panel.total[-SILENT_DAYS - BASELINE_DAYS : -SILENT_DAYS] > 0
-        expected = SILENT_DAYS * float(before.sum()) / max(1, int(flowing.sum()))
+        flowing = panel.total[usual] > 0
+        expected = SILENT_DAYS * float(panel.n[row, usual].sum()) / max(1, int(flowing.sum()))
         if expected >= MIN_TRACES:
             found.append((intent, expected))
     return found

@@ -8,6 +8,7 @@ range in one call gives the rows that day by day gives.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +17,8 @@ import pyarrow as pa
 
 from insights_pipeline.lake import DayRange, Engine, Slice, load_sql
 from insights_pipeline.lake.tables import TRACES
+from insights_pipeline.traces.prices import MAX_COST_USD
+from insights_pipeline.traces.text import MAX_COUNT
 
 # Days beyond its first on which spans still join a trace. A trace id that is silent for a whole UTC day starts
 # anew (another row, on its new day); of one active for longer without such a pause, what follows the horizon
@@ -38,14 +41,21 @@ _PACKAGE = "insights_pipeline.traces"
 def compact_spans(engine: Engine, days: DayRange) -> int:
     """Keep one copy of each span of `days`, sorted by trace; gives the rows kept.
 
-    The last arrival wins. A span that was sent again with another start day lives on the day of its last
-    arrival: compacting the other day drops it there, whichever of the two days is compacted first.
+    The last arrival wins. A span that was sent again with a start on a neighbouring day lives on the day of its
+    last arrival: compacting the other day drops it there, whichever of the two days is compacted first. Copies
+    further apart than `HORIZON_DAYS` both stay: a run of either day could not know of the other.
     """
     sql = load_sql(_PACKAGE, "one_of_each") + load_sql(_PACKAGE, "compact")
     rows = 0
     for chunk in engine.lake.chunks("spans", days):
-        params = {"first": chunk.first, "last": chunk.last, "low": _LOWEST, "high": _HIGHEST}
-        rows += engine.write(sql, {"spans": _around(chunk)}, Slice("spans", chunk), params)
+        params = {
+            "first": chunk.first,
+            "last": chunk.last,
+            "low": _LOWEST,
+            "high": _HIGHEST,
+            "horizon_days": HORIZON_DAYS,
+        }
+        rows += engine.write(sql, {"spans": _around(chunk, HORIZON_DAYS)}, Slice("spans", chunk), params)
     return rows
 
 
@@ -54,18 +64,37 @@ def assemble_traces(engine: Engine, days: DayRange, *, part_spans: int = PART_SP
 
     A day of more than `part_spans` spans is assembled in parts of neighbouring trace ids, one after the other.
     """
-    rows = 0
-    for chunk in engine.lake.chunks("spans", days):
-        with TemporaryDirectory(prefix="insights-traces-") as folder:
+    chunks = engine.lake.chunks("spans", days)
+    return sum(_replace_traces(engine, chunk, part_spans=part_spans) for chunk in chunks)
+
+
+def _replace_traces(engine: Engine, days: DayRange, *, part_spans: int) -> int:
+    with ExitStack() as stack:
+
+        def make() -> pa.RecordBatchReader:
+            # Spans are read only after the table is open, and again on a retry: whoever commits in between is a
+            # conflict, so that older traces never replace newer ones.
+            stack.close()
+            folder = stack.enter_context(TemporaryDirectory(prefix="insights-traces-", dir=_spill(engine)))
             spool = Path(folder) / "traces.arrow"
-            _spool(spool, _assembled(engine, chunk, part_spans=part_spans))
-            rows += engine.lake.replace(Slice("traces", chunk), lambda spool=spool: _spooled(spool))  # type: ignore[misc]
-    return rows
+            _spool(spool, _assembled(engine, days, part_spans=part_spans))
+            return _spooled(spool)
+
+        return engine.lake.replace(Slice("traces", days), make)
+
+
+def _spill(engine: Engine) -> Path:
+    """The engine's folder for what does not fit in memory: the system's own may be memory itself."""
+    sql = "SELECT current_setting('temp_directory') AS folder"
+    folder = Path(engine.query(sql, {}).column("folder")[0].as_py())
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _assembled(engine: Engine, days: DayRange, *, part_spans: int) -> Iterator[pa.RecordBatch]:
     sql = load_sql(_PACKAGE, "one_of_each") + load_sql(_PACKAGE, "assemble")
-    sources = {"spans": _around(days)}
+    # A copy of a span on the outermost day that is assembled may have lost to one on the day beyond.
+    sources = {"spans": _around(days, 2 * HORIZON_DAYS)}
     for low, high in pairwise(_cuts(engine, days, part_spans=part_spans)):
         params = {
             "first": days.first,
@@ -74,8 +103,10 @@ def _assembled(engine: Engine, days: DayRange, *, part_spans: int) -> Iterator[p
             "high": high,
             "horizon_days": HORIZON_DAYS,
             "late_after_ns": LATE_AFTER_NS,
+            "max_cost_usd": MAX_COST_USD,
             "max_depth": MAX_DEPTH,
             "max_metadata_chars": MAX_METADATA_CHARS,
+            "max_tokens": MAX_COUNT,
             "max_user_chars": MAX_USER_CHARS,
         }
         yield from engine.query(sql, sources, params).cast(TRACES.schema).to_batches()
@@ -105,5 +136,5 @@ def _cuts(engine: Engine, days: DayRange, *, part_spans: int) -> list[str]:
     return [_LOWEST, *inner, _HIGHEST]
 
 
-def _around(days: DayRange) -> Slice:
-    return Slice("spans", days.widen(before=HORIZON_DAYS, after=HORIZON_DAYS))
+def _around(days: DayRange, more: int) -> Slice:
+    return Slice("spans", days.widen(before=more, after=more))

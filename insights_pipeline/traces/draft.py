@@ -83,14 +83,6 @@ def pop_first(attributes: Attributes, *keys: str) -> Any:
     return found
 
 
-def pop_prefixed(attributes: Attributes, prefix: str) -> dict[str, Any]:
-    """Take out all keys with a prefix; gives them without it."""
-    found = {key[len(prefix) :]: value for key, value in attributes.items() if key.startswith(prefix)}
-    for key in found:
-        del attributes[prefix + key]
-    return found
-
-
 def identify(draft: Draft, metadata: Attributes, prefix: str = "") -> None:
     """Session, user and tenant out of free-form metadata, under any of their usual names; what was used is taken out.
 

@@ -112,7 +112,12 @@ def _from(done: int, total: int, on_progress: OnProgress | None) -> OnProgress |
 
 def _not_yet_known(lake: Lake, rejects: pa.Table) -> pa.Table:
     """Rejects that no earlier reading of the same files kept already."""
-    keys = ["source", "position", "reason"]
+    keys = [
+        "source",
+        "position",
+        "reason",
+        "raw",
+    ]  # the file may have changed since: another record, same fault
     sources = rejects.column("source").unique()
     known = lake.read(Slice("rejects", columns=tuple(keys)), where=ds.field("source").isin(sources))
     return rejects.join(known, keys, join_type="left anti").select(rejects.column_names)

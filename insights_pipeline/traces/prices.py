@@ -29,6 +29,7 @@ _ALIASES = {
     "gemini": "google", "amazon_bedrock": "aws", "bedrock": "aws", "bedrock_converse": "aws",
     "mistralai": "mistral", "mistral_ai": "mistral", "xai": "x-ai",
 }  # fmt: skip
+MAX_COST_USD = 1e9  # of one call: more is a fault of the sender
 _PRICED_MODES = frozenset({"chat", "completion", "embedding", "responses"})
 _MAP = "model_prices_and_context_window_backup.json"
 Floats = npt.NDArray[np.float64]
@@ -64,10 +65,13 @@ def price(
 ) -> tuple[list[float | None], list[str | None]]:
     """Cost in USD and its source per span. `tokens` are the prompt, completion, cached and cache-write columns.
 
-    A cost the span shipped is taken as it is. Else both counts must be known (an embedding has no completion),
-    and the model's price; otherwise the cost is NULL, also of a failed call, which may or may not be billed.
+    A cost the span shipped is taken as it is, if it is from 0 to MAX_COST_USD. Else both counts must be known (an
+    embedding has no completion), and the model's price; otherwise the cost is NULL, also of a failed call, which
+    may or may not be billed.
     """
-    costs: list[float | None] = [None if cost is None or cost < 0 else cost for cost in shipped]
+    costs: list[float | None] = [
+        cost if cost is not None and 0 <= cost <= MAX_COST_USD else None for cost in shipped
+    ]
     sources: list[str | None] = [None if cost is None else "span" for cost in costs]
     groups: dict[tuple[str | None, str, date], list[int]] = {}
     prompts, completions = tokens[0], tokens[1]

@@ -82,10 +82,11 @@ EXPECTATIONS = (
     Expectation(
         "latency_is_known",
         "Every trace has a latency.",
-        True,
+        False,
         "without_latency",
         0,
-        "Look at the spans of the example: none of them has an end.",
+        "No span of the example has an end: they were exported unfinished. Such a trace counts, without a latency, "
+        "until its spans are sent again with their ends; if it stays, see that the sender ends its spans.",
     ),
     Expectation(
         "user_text_is_mostly_known",

@@ -9,7 +9,7 @@ import orjson
 
 MAX_DEPTH = 32
 MISSING: Final = object()
-_INT64 = 2**63
+MAX_COUNT = 10**12  # tokens of one call: more is a fault of the sender, and sums of it overflow
 
 
 def loads(text: str) -> Any:
@@ -45,16 +45,16 @@ def as_text(value: object) -> str:
 
 
 def as_int(value: object) -> int | None:
-    """A count: an int, an integral float or a string of digits; None for all else and for negatives."""
+    """A count: an int, an integral float or a string of digits; None for all else and outside 0..MAX_COUNT."""
     if type(value) is int:  # nearly always
-        return value if 0 <= value < _INT64 else None
+        return value if 0 <= value <= MAX_COUNT else None
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, str):
         value = int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None
     if isinstance(value, float):
-        value = int(value) if value.is_integer() and abs(value) < _INT64 else None
-    return value if isinstance(value, int) and 0 <= value < _INT64 else None
+        value = int(value) if value.is_integer() else None
+    return value if isinstance(value, int) and 0 <= value <= MAX_COUNT else None
 
 
 def as_float(value: object) -> float | None:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+import unicodedata
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
 import pytest
 
 from insights_pipeline.brief import units
-from insights_pipeline.brief.facts import MAX_LINES, gather
+from insights_pipeline.brief.facts import MAX_LINES, Facts, gather
 from insights_pipeline.brief.read import read_brief, read_items
 from insights_pipeline.brief.render import escape, headline, markdown
 from insights_pipeline.brief.write import write_daily_briefs, write_window_brief
@@ -118,6 +120,119 @@ def test_pending_items_and_those_resolved_before_the_window_are_not_mentioned() 
     assert markdown(facts(item(state="pending"), past)) == markdown(facts())
 
 
+SUNDAY = date(2026, 3, 8)
+
+
+def observation(**changes: Any) -> dict[str, Any]:
+    return {
+        "intent_id": "int_1",
+        "metric": "cost_usd",
+        "direction": "up",
+        "verdict": "drift",
+        "severity": "warning",
+        "n": 4_000,
+        "observed": 0.013,
+        "baseline_value": 0.010,
+        "effect": 0.3,
+        "effect_low": 0.2,
+        "effect_high": 0.4,
+        "explanation": {},
+        **changes,
+    }
+
+
+def week(*items: dict[str, Any], observations: Sequence[dict[str, Any]] = ()) -> Facts:
+    return gather(
+        cadence="weekly",
+        first=DAY,
+        last=SUNDAY,
+        items=items,
+        observations=observations,
+        model=READY,
+        intents=[{"intent_id": "int_1", "name": "Where is my order", "status": "active"}],
+        traffic=[
+            {"date": DAY, "intent_id": "all", "n": 5_000, "k": 12},
+            {"date": DAY, "intent_id": "int_1", "n": 4_000, "k": 12},
+        ],
+        bootstrap_traces=500,
+    )
+
+
+@pytest.mark.parametrize("state", ["new", "ongoing", "recovering", "accepted"])
+def test_what_opened_in_a_week_is_new_to_the_week_whatever_became_of_it(state: str) -> None:
+    opened = item(state=state, opened=date(2026, 3, 3), closed=SUNDAY if state == "accepted" else None)
+    found = week(opened)
+    assert [line.state for line in found.lines] == ["new"] and not found.ongoing
+    assert "since 3 Mar" in markdown(found)
+
+
+def test_a_new_intent_is_told_by_its_week_though_it_was_accepted_the_next_day() -> None:
+    arrived = item(
+        metric="volume",
+        direction="new",
+        state="accepted",
+        opened=date(2026, 3, 4),
+        closed=date(2026, 3, 5),
+        effect=None,
+        observed=None,
+        n=31,
+    )
+    assert "Where is my order, new intent" in headline(week(arrived))
+    assert week(item(**{**arrived, "opened": date(2026, 2, 20), "closed": date(2026, 2, 21)})).lines == ()
+
+
+def test_what_opened_and_closed_in_a_week_is_resolved_with_both_days() -> None:
+    over = item(state="resolved", opened=date(2026, 3, 3), closed=date(2026, 3, 7))
+    assert "[resolved]" in markdown(week(over)) and "3 Mar – 7 Mar" in markdown(week(over))
+    back = {**over, "metric": "volume", "direction": "gone", "effect": None, "observed": None, "n": None}
+    assert "**Where is my order**: asked again, 20 % of traffic, 3 Mar – 7 Mar" in markdown(week(back))
+
+
+def test_a_drift_that_only_the_whole_week_shows_is_a_line_since_its_first_day() -> None:
+    found = week(observations=[observation(), observation(metric="step_count", verdict="quiet")])
+    assert found.status == "changed"
+    text = markdown(found)
+    for part in (
+        "[new] **Where is my order**: typical cost up, $0.01 → $0.013 (+30 %, 95 % +20 to +40 %)",
+        "4,000 traces, 80 % of traffic, since 2 Mar",
+    ):
+        assert part in text, text
+
+
+def test_a_drift_of_the_week_is_told_once_though_its_item_and_its_p95_tell_it_too() -> None:
+    mean = observation(metric="latency_ms", observed=2_700.0, baseline_value=1_800.0, effect=0.5, n=5_000)
+    tail = observation(metric="latency_p95_ms", effect=0.6)
+    (line,) = week(item(state="ongoing"), observations=[tail, mean]).lines
+    assert (line.metric, line.effect, line.observed, line.baseline, line.n) == (
+        "latency_ms",
+        0.5,
+        2_700.0,
+        1_800.0,
+        5_000,
+    )
+    assert (line.effect_low, line.effect_high, line.trace_ids) == (0.2, 0.4, ("a" * 32, "b" * 32))
+    assert [line.metric for line in week(observations=[tail, mean]).lines] == ["latency_ms"]
+
+
+def test_an_item_keeps_its_numbers_where_the_week_found_nothing_or_the_opposite() -> None:
+    quiet = observation(metric="latency_ms", verdict="quiet", effect=0.01)
+    assert [line.effect for line in week(item(), observations=[quiet]).lines] == [0.72]
+    fell = observation(metric="latency_ms", direction="down", effect=-0.2, severity="info")
+    assert {(line.direction, line.effect) for line in week(item(), observations=[fell]).lines} == {
+        ("up", 0.72),
+        ("down", -0.2),
+    }
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [{"state": "pending"}, {"state": "resolved", "opened": date(2026, 2, 1), "closed": date(2026, 2, 20)}],
+)
+def test_an_item_that_the_week_does_not_tell_hides_no_drift_of_the_week(silent: dict[str, Any]) -> None:
+    found = week(item(metric="cost_usd", **silent), observations=[observation()])
+    assert [(line.metric, line.since) for line in found.lines] == [("cost_usd", DAY)]
+
+
 def test_worse_changes_of_busy_intents_come_first_and_ten_lines_are_enough() -> None:
     many = [item(item_id=f"i{i}", traffic_share=i / 100, trace_ids=[]) for i in range(1, 14)]
     better = item(item_id="better", direction="down", effect=-0.72, traffic_share=0.5)
@@ -131,6 +246,13 @@ def test_trace_text_cannot_become_markup() -> None:
     assert escape("[x](http://e)\n<img src=y> `z` *b*") == (
         "\\[x\\]\\(http://e\\) \\<img src=y\\> \\`z\\` \\*b\\*"
     )
+
+
+def test_no_control_character_of_a_trace_reaches_a_brief() -> None:
+    assert escape("a\x1b]0;owned\x07b\u202ec\x9bd\n e") == "a\\]0;ownedbcd e"
+    text = markdown(facts(item(trace_ids=["ab\x1b[2J\x9b\u200bcd"])))
+    assert "`ab2Jcd`" in text
+    assert not [char for char in text if unicodedata.category(char).startswith("C") and char != "\n"]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +295,27 @@ def test_a_brief_is_written_from_the_tables_and_read_back(engine: DuckDBEngine) 
         "1 new change this day; the largest: Where is my order, typical latency up +72 %"
     )
     assert json.loads(brief["facts"])["lines"][0]["trace_ids"] == ["a" * 32, "b" * 32]
-    assert read_items(engine.lake)[1][0]["intent"] == "Where is my order"
+    found = read_items(engine.lake)
+    assert found is not None and found.items[0]["intent"] == "Where is my order"
+
+
+def test_a_window_brief_reads_the_tests_of_its_window_and_a_daily_one_does_not(engine: DuckDBEngine) -> None:
+    seed_day(engine)
+    week = DayRange(DAY, SUNDAY)
+    own = {**observation(), "date": DAY, "cadence": "weekly", "explanation": json.dumps({"note": 1})}
+    engine.lake.append("drift_observations", rows_to_table("drift_observations", [own]))
+    write_daily_briefs(engine, week, bootstrap_traces=500)
+    write_window_brief(engine, "weekly", week, bootstrap_traces=500)
+    daily, weekly = (read_brief(engine.lake, cadence, DAY) for cadence in ("daily", "weekly"))
+    assert daily is not None and json.loads(daily["facts"])["lines"] == []
+    assert weekly is not None
+    (line,) = json.loads(weekly["facts"])["lines"]
+    assert (line["metric"], line["since"], line["effect"], line["explanation"]) == (
+        "cost_usd",
+        "2026-03-02",
+        0.3,
+        {"note": 1},
+    )
 
 
 def test_a_weekly_brief_stands_beside_the_daily_one_of_the_same_date(engine: DuckDBEngine) -> None:

@@ -184,8 +184,18 @@ def test_a_new_intent_is_told_once_and_a_vanished_one_until_it_is_back(tmp_path:
     assert arrived[0]["date"] == day(21) and arrived[0]["severity"] == "info"
     assert arrived[0]["trace_ids"]
     gone = found["i2", "volume", "gone"]
-    assert gone[0]["date"] == day(32) and len(gone[0]["trace_ids"]) == 5
+    # silent on 30, 31 and 32; told when those days are over
+    assert gone[0]["date"] == day(33) and len(gone[0]["trace_ids"]) == 5
     assert next(row["closed"] for row in gone if row["state"] == "resolved") == day(39)
+
+
+@pytest.mark.parametrize(
+    ("days", "why"),
+    [(33, "the third silent day may still be under way"), (34, "the day after shows that it is back")],
+)
+def test_no_intent_vanishes_before_its_silent_days_are_over(tmp_path: Path, days: int, why: str) -> None:
+    lake, _ = folded(tmp_path, days, change=one_change("i2", 30, 32, volume=0.0))
+    assert not lines(lake), why
 
 
 def change_for_folding(intent: str, offset: int, b: Behaviour) -> Behaviour:

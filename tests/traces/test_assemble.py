@@ -398,3 +398,20 @@ def test_a_prompt_that_wraps_the_request_is_no_earlier_turn(engine: DuckDBEngine
         span("l1", at=1, parent_span_id="root", messages=wrapped),
     )
     assert trace["user_text"] == "Where is my parcel?"
+
+
+def test_numbers_that_cannot_be_true_are_missing_and_fail_no_day(engine: DuckDBEngine) -> None:
+    poison = {"prompt_tokens": 5 * 10**18, "completion_tokens": 6 * 10**18}
+    rows = assemble(
+        engine,
+        span("a", cost_usd=9e25, **poison),
+        span("b", cost_usd=9e25, prompt_tokens=1, completion_tokens=2),
+        span("c", trace_id="u", cost_usd=float("nan"), total_tokens=2**63 - 1, cached_tokens=-(2**63)),
+        span("d", trace_id="v", cost_usd=0.5, prompt_tokens=-3, total_tokens=7),
+    )
+    names = ("prompt_tokens", "completion_tokens", "cached_tokens", "total_tokens", "cost_usd", "span_count")
+    assert {row["trace_id"]: tuple(row[name] for name in names) for row in rows} == {
+        "t": (1, 2, None, 3, None, 2),
+        "u": (None, None, None, None, None, 1),
+        "v": (-3, None, None, 7, 0.5, 1),
+    }

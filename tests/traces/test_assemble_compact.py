@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import permutations
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from insights_pipeline.lake import DayRange, DuckDBEngine, Lake, Slice, rows_to_table
+from insights_pipeline.traces import assemble as assemble_module
 from insights_pipeline.traces.assemble import assemble_traces, compact_spans
-from tests.traces.assemble_cases import D0, D1, D2, D4, HOUR, assemble, span, traces
+from tests.traces.assemble_cases import D0, D1, D2, D3, D4, HOUR, assemble, span, traces
 
 ALL = DayRange(D0, D4)
 
@@ -104,3 +110,94 @@ def test_days_are_compacted_in_chunks_without_losing_what_crosses_them(
     assert compact_spans(engine, ALL) == 2
     assert assemble_traces(engine, ALL) == 1
     assert [row["span_count"] for row in traces(engine.lake)] == [2]
+
+
+def resent(name: str, days: tuple[int, ...]) -> list[dict[str, object]]:
+    """A trace with a span on D1, and copies of another that start so many days later, sent one after the other."""
+    copies = [
+        span(
+            "b", trace_id=name, at=day * 24 * HOUR, ingested_ns=n, input_text=f"day {day}", output_text=f"{n}"
+        )
+        for n, day in enumerate(days)
+    ]
+    return [span("a", trace_id=name), *copies]
+
+
+def test_days_or_a_range_agree_on_spans_sent_again_with_other_start_days(engine: DuckDBEngine) -> None:
+    moves = [*permutations(range(-1, 4), 2), *permutations(range(-1, 4), 3)]
+    spans_ = [each for move in moves for each in resent(str(move), move)]
+    ranged = assemble(engine, *spans_)
+    for day in ALL:
+        assemble_traces(engine, DayRange.single(day))
+    assert traces(engine.lake) == ranged
+    assert {row["user_text"] for row in ranged if row["trace_id"] == "(0, 2)" and row["date"] == D1} == {
+        "day 0"
+    }
+    assert {row["user_text"] for row in ranged if row["trace_id"] == "(0, 2)" and row["date"] == D3} == {
+        "day 2"
+    }
+    counts: dict[str, list[object]] = {name: [] for name in ("(0, 1)", "(0, 2)", "(1, 2)", "(1, 3)")}
+    for row in ranged:
+        if row["trace_id"] in counts:
+            counts[row["trace_id"]].append((row["date"], row["span_count"]))
+    assert counts == {
+        "(0, 1)": [(D1, 2)],
+        "(0, 2)": [(D1, 2), (D3, 1)],
+        "(1, 2)": [(D1, 1), (D3, 1)],
+        "(1, 3)": [(D1, 2), (D4, 1)],
+    }
+
+
+def test_compacting_days_or_a_range_keeps_the_same_copies(engine: DuckDBEngine, tmp_path: Path) -> None:
+    rows = [each for move in permutations(range(-1, 4), 2) for each in resent(str(move), move)]
+    other = Lake(str(tmp_path / "other"))
+    for lake in (engine.lake, other):
+        lake.append("spans", rows_to_table("spans", rows))
+    compact_spans(engine, ALL)
+    assemble_traces(engine, ALL)
+    daily = DuckDBEngine(other, engine._connect)
+    for day in reversed(list(ALL)):
+        compact_spans(daily, DayRange.single(day))
+    for day in ALL:
+        assemble_traces(daily, DayRange.single(day))
+    order = itemgetter("trace_id", "span_id", "start_ns")  # of files a reader may give any first
+    assert sorted(spans(other), key=order) == sorted(spans(engine.lake), key=order)
+    assert traces(other) == traces(engine.lake)
+
+
+class Overtaken(DuckDBEngine):
+    """After it has read the spans for the first time, another run brings a span and assembles the day."""
+
+    overtaken = False
+
+    def query(self, sql: str, sources: Any, params: Any = None) -> pa.Table:
+        found = super().query(sql, sources, params)
+        if "max_depth" in (params or {}) and not self.overtaken:
+            self.overtaken = True
+            append(self.lake, span("late"))
+            assemble_traces(DuckDBEngine(self.lake, self._connect), DayRange.single(D1))
+        return found
+
+
+def test_a_run_that_was_overtaken_does_not_replace_newer_traces_with_older_ones(engine: DuckDBEngine) -> None:
+    append(engine.lake, span("a"))
+    slow = Overtaken(engine.lake, engine._connect)
+    assert assemble_traces(slow, DayRange.single(D1)) == 1
+    assert slow.overtaken
+    assert [row["span_count"] for row in traces(engine.lake)] == [2]
+
+
+def test_finished_parts_wait_in_the_engines_folder_and_leave_nothing_behind(
+    engine: DuckDBEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spools: list[Path] = []
+    spool = assemble_module._spool
+
+    def noted(path: Path, batches: Any) -> None:
+        spool(path, batches)
+        spools.append(path)
+
+    monkeypatch.setattr(assemble_module, "_spool", noted)
+    assert len(assemble(engine, span("a"), days=DayRange.single(D1))) == 1
+    assert [path.parent.parent for path in spools] == [tmp_path / "spill"]
+    assert list((tmp_path / "spill").iterdir()) == []

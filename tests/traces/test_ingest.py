@@ -268,3 +268,35 @@ def test_reading_a_file_again_keeps_its_rejects_once_and_never_reads_tables(
         report = ingest_paths(lake, [tmp_path], now_ns=NOW)
         assert (report.files, report.rejects) == (1, 1)
     assert lake.row_count("rejects") == 1
+
+
+def test_another_record_with_the_same_fault_at_the_same_place_is_kept_too(tmp_path: Path, lake: Lake) -> None:
+    for text in ("this is not JSON", "this neither", "this neither"):
+        (tmp_path / "bad.jsonl").write_text(text + "\n")
+        bring(lake, tmp_path)
+    assert sorted(row["raw"] for row in rejects_of(lake)) == ["this is not JSON", "this neither"]
+
+
+def test_counts_and_costs_that_cannot_be_true_are_missing_and_cost_no_other_span(
+    lake: Lake, tmp_path: Path
+) -> None:
+    call = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "unheard-of"}
+    spans = [
+        make_span(
+            call
+            | {"gen_ai.usage.input_tokens": 5 * 10**18, "gen_ai.usage.output_tokens": 6 * 10**18}
+            | {"operation.cost": 1e30}
+        ),
+        make_span(
+            call
+            | {"gen_ai.usage.input_tokens": 10**12, "gen_ai.usage.output_tokens": 2, "operation.cost": 1e9},
+            number=2,
+        ),
+    ]
+    (tmp_path / "a.pb").write_bytes(request(*spans).SerializeToString())
+    report = bring(lake, tmp_path / "a.pb")
+    assert (report.spans, report.rejects) == (2, 0)
+    columns = ("prompt_tokens", "completion_tokens", "total_tokens", "cost_usd")
+    rows = {row["span_id"][-1]: row for row in lake.read(Slice("spans")).to_pylist()}
+    assert [rows["1"][column] for column in columns] == [None] * 4
+    assert [rows["2"][column] for column in columns] == [10**12, 2, 10**12 + 2, 1e9]

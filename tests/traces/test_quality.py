@@ -57,7 +57,7 @@ def test_good_traces_pass_every_check(engine: DuckDBEngine) -> None:
         ("traces_end_after_they_start", [trace("a", end_ns=start_ns(D1))], True),
         ("dates_are_start_days", [trace("a", start_ns=start_ns(D1) - 1)], True),
         ("tokens_are_not_negative", [trace("a", prompt_tokens=-1)], True),
-        ("latency_is_known", [trace("a", latency_ms=None)], True),
+        ("latency_is_known", [trace("a", latency_ms=None, end_ns=None)], False),
         ("user_text_is_mostly_known", [trace("a", user_text=None)], False),
         ("cost_is_mostly_known", [trace("a", cost_usd=None)], False),
         ("model_is_mostly_known", [trace("a", primary_model=None)], False),
@@ -72,6 +72,20 @@ def test_each_check_fails_on_what_it_is_for_and_on_nothing_else(
     assert str(D1) in failed[0].observed["first_failing"]
     assert len(failed[0].message) > 60
     json.dumps(failed[0].observed)
+
+
+def test_an_unfinished_trace_only_warns_and_a_trace_without_a_start_still_blocks(
+    engine: DuckDBEngine,
+) -> None:
+    engine.lake.append(
+        "spans", rows_to_table("spans", [span("a") | {"end_ns": None}, span("b", trace_id="u")])
+    )
+    assemble_traces(engine, DayRange.single(D1))
+    results = check_days(engine, DayRange.single(D1))
+    assert [result.name for result in results if result.blocking and not result.passed] == []
+    latency = {result.name: result for result in results}["latency_is_known"]
+    assert (latency.passed, latency.observed["example_trace_ids"]) == (False, ["t"])
+    assert not check(engine, trace("x", start_ns=None))["traces_end_after_they_start"].passed
 
 
 def test_half_of_the_traces_may_lack_words_and_traces_that_call_no_model_need_no_cost(

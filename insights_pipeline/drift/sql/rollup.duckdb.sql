@@ -30,8 +30,9 @@ logged AS (
         date,
         intent_id,
         metric,
-        CASE WHEN isfinite(value) THEN value END AS x,
-        CASE WHEN isfinite(value) AND value > 0 THEN ln(value) END AS l
+        -- also not NaN nor infinite; beyond 1e11 (three years of ms) no value is true, and squares overflow the sums
+        CASE WHEN value BETWEEN -1e11 AND 1e11 THEN value END AS x,
+        CASE WHEN x > 0 THEN ln(x) END AS l
     FROM measured
 ),
 binned AS (

@@ -21,6 +21,20 @@ starts AS MATERIALIZED (
         )
 ),
 
+-- A number that cannot be true is missing: it must not overflow a sum and with it fail the day of everyone else.
+bounded AS NOT MATERIALIZED (
+    SELECT
+        * REPLACE (
+            CASE WHEN prompt_tokens BETWEEN -$max_tokens AND $max_tokens THEN prompt_tokens END AS prompt_tokens,
+            CASE WHEN completion_tokens BETWEEN -$max_tokens AND $max_tokens THEN completion_tokens END
+                AS completion_tokens,
+            CASE WHEN cached_tokens BETWEEN -$max_tokens AND $max_tokens THEN cached_tokens END AS cached_tokens,
+            CASE WHEN total_tokens BETWEEN -$max_tokens AND $max_tokens THEN total_tokens END AS total_tokens,
+            CASE WHEN cost_usd BETWEEN 0 AND $max_cost_usd THEN cost_usd END AS cost_usd
+        )
+    FROM one_of_each
+),
+
 light AS MATERIALIZED (
     SELECT
         starts.trace_no,
@@ -65,7 +79,7 @@ light AS MATERIALIZED (
         CASE WHEN kind = 'llm' THEN output_text IS NOT NULL END AS has_output,
         CASE WHEN kind = 'llm' THEN try(json_array_length(messages)) END AS messages_count,
         is_wrapper AND NOT regexp_matches(input_text, '^\s*([{\[]|$)') AS has_plain_input
-    FROM one_of_each AS spans
+    FROM bounded AS spans
     INNER JOIN starts
         ON
             starts.trace_id = spans.trace_id
@@ -162,6 +176,7 @@ turns AS (
 wanted AS MATERIALIZED (
     SELECT
         starts.trace_id,
+        starts.start_date,
         light.span_id,
         light.trace_no,
         light.ordinal,
@@ -194,7 +209,11 @@ texts AS NOT MATERIALIZED (
         error_message,
         attributes
     FROM one_of_each AS spans
-    INNER JOIN wanted ON wanted.trace_id = spans.trace_id AND wanted.span_id = spans.span_id
+    INNER JOIN wanted
+        ON
+            wanted.trace_id = spans.trace_id
+            AND wanted.span_id = spans.span_id
+            AND spans.date BETWEEN wanted.start_date AND wanted.start_date + $horizon_days
 ),
 
 -- A later turn of a thread ("yes, the blue one") says what is wanted only together with the request that opened
@@ -297,10 +316,10 @@ numbers AS (
             AS step_count,
         count(*) FILTER (kind = 'llm') AS llm_calls,
         coalesce(list(tool ORDER BY ordinal) FILTER (tool IS NOT NULL), []) AS tool_calls,
-        sum(prompt_tokens)::BIGINT AS prompt_tokens,
-        sum(completion_tokens)::BIGINT AS completion_tokens,
-        sum(cached_tokens)::BIGINT AS cached_tokens,
-        sum(total_tokens)::BIGINT AS total_tokens,
+        try_cast(sum(prompt_tokens) AS BIGINT) AS prompt_tokens,
+        try_cast(sum(completion_tokens) AS BIGINT) AS completion_tokens,
+        try_cast(sum(cached_tokens) AS BIGINT) AS cached_tokens,
+        try_cast(sum(total_tokens) AS BIGINT) AS total_tokens,
         count(*) FILTER (is_priced) AS priced_calls,
         count(cost_usd) AS known_costs,
         CASE WHEN known_costs = priced_calls THEN sum(cost_usd)::DOUBLE END AS cost_usd,

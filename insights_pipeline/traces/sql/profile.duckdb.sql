@@ -12,7 +12,8 @@ judged AS (
     SELECT
         date,
         trace_id,
-        coalesce(end_ns < start_ns, true) AS ends_early,
+        -- without an end it is unfinished, not early
+        coalesce(end_ns < start_ns, start_ns IS NULL) AS ends_early,
         coalesce(date <> DATE '1970-01-01' + (start_ns // 86400000000000)::INTEGER, true) AS on_wrong_day,
         least(prompt_tokens, completion_tokens, cached_tokens, total_tokens) < 0 AS below_zero,
         latency_ms IS NULL AS without_latency,
