@@ -7,7 +7,14 @@ from datetime import date, timedelta
 
 import pyarrow as pa
 
-from insights_pipeline.intents.stored import newest_space, reservoir, texts_per_day, up_to
+from insights_pipeline.intents.stored import (
+    days_to_build,
+    newest_space,
+    ready_after,
+    reservoir,
+    texts_per_day,
+    up_to,
+)
 from insights_pipeline.intents.text import has_text
 from insights_pipeline.intents.vectors import pack
 from insights_pipeline.intents.wordllama_space import EMBEDDER, Space, fit_space
@@ -31,36 +38,45 @@ def embed_days(engine: Engine, days: DayRange, *, bootstrap_traces: int, seed: i
     """Replace `trace_embeddings` and `embedding_spaces` of these days.
 
     A day is embedded in the newest space fitted before it. While there is none, nothing is embedded, until the
-    traces with text up to and including a day reach `bootstrap_traces`: that day fits the space. A space that
-    days after the range already use is kept as it is: late traces of the day that fitted it change nothing else.
+    traces with text up to and including a day reach `bootstrap_traces`: that day fits the space. Where a day after
+    the range has a ready model, stored spaces are in use: they are kept, and each day is embedded in the newest
+    until then. Vectors are written before the space, so that a run that was cut off is a run that did not fit.
     """
-    space = newest_space(engine.lake, days.first - timedelta(days=1))
+    lake = engine.lake
+    if ready_after(lake, days) and (newest_space(lake, days.last) or not days_to_build(lake, days)):
+        return _embed_in_stored(engine, days)
+    space = newest_space(lake, days.first - timedelta(days=1))
     if space is not None:
+        rows = _embed(engine, days, space)
         _replace_spaces(engine, days, None, None)
-        return EmbedReport(_embed(engine, days, space), space.name, None, None)
-    if (fitted := _in_use_later(engine, days)) is not None:
-        fitted_on, space = fitted
-        return EmbedReport(_embed(engine, DayRange(fitted_on, days.last), space), space.name, fitted_on, None)
+        return EmbedReport(rows, space.name, None, None)
     seen, fit_day = _fit_day(engine, days, bootstrap_traces)
     if fit_day is None:
-        _replace_spaces(engine, days, None, None)
         _clear(engine, days)
+        _replace_spaces(engine, days, None, None)
         return EmbedReport(0, None, None, seen)
     space = fit_space(reservoir(engine, fit_day, seed=seed).column("user_text").to_pylist())
     if fit_day > days.first:
         _clear(engine, DayRange(days.first, fit_day - timedelta(days=1)))
-    _replace_spaces(engine, days, fit_day, space)
     rows = _embed(engine, DayRange(fit_day, days.last), space)
+    _replace_spaces(engine, days, fit_day, space)
     return EmbedReport(rows, space.name, fit_day, None)
 
 
-def _in_use_later(engine: Engine, days: DayRange) -> tuple[date, Space] | None:
-    """The space fitted on one of the days, if days after them are embedded in it."""
-    fitted = [day for day in engine.lake.days("embedding_spaces") if day in days]
-    if not fitted or max(engine.lake.days("trace_embeddings")) <= days.last:
-        return None
-    space = newest_space(engine.lake, max(fitted))
-    return None if space is None else (max(fitted), space)
+def _embed_in_stored(engine: Engine, days: DayRange) -> EmbedReport:
+    """Embed each day in the newest space until then; days before the first space have no vectors."""
+    fitted = sorted(day for day in engine.lake.days("embedding_spaces") if day in days)
+    rows, space = 0, None
+    for first in sorted({days.first, *fitted}):
+        last = min((day - timedelta(days=1) for day in fitted if day > first), default=days.last)
+        space = newest_space(engine.lake, first)
+        if space is None:
+            _clear(engine, DayRange(first, last))
+        else:
+            rows += _embed(engine, DayRange(first, last), space)
+    if space is None:
+        return EmbedReport(0, None, None, sum(texts_per_day(engine, up_to(days.last)).values()))
+    return EmbedReport(rows, space.name, max(fitted, default=None), None)
 
 
 def _fit_day(engine: Engine, days: DayRange, bootstrap_traces: int) -> tuple[int, date | None]:

@@ -13,6 +13,7 @@ from insights_pipeline.intents.growth import WINDOW_DAYS
 from insights_pipeline.intents.model import LEARNING, READY, Model, learning
 from insights_pipeline.intents.refresh import first_model, refreshed
 from insights_pipeline.intents.stored import (
+    days_to_build,
     model_before,
     models_of,
     newest_space,
@@ -34,44 +35,44 @@ _LEAST = 10  # texts below which there is nothing to discover
 
 @dataclass(frozen=True, slots=True)
 class ModelReport:
-    """Rows of `intents` written, and the model of the last day: its status, its living intents, traces seen."""
+    """Rows of `intents` of these days, and the model of the last day: its status, its living intents, traces seen."""
 
     rows: int
     status: str  # learning | ready
     intents: int
     traces_seen: int
-    events: tuple[dict[str, object], ...]  # of all the days, each with its date
+    events: tuple[dict[str, object], ...]  # of all the days that were made, each with its date
 
 
 def update_model_days(engine: Engine, days: DayRange, *, bootstrap_traces: int, seed: int) -> ModelReport:
     """Replace `intent_models` and `intents` of these days, each day from the day before and the traces until then.
 
     Learning while no embedding space exists; discovered from a sample of everything on the first day with one;
-    after that only added to, on evidence (see `refresh`). Models that later days were built on are kept: to make
-    intents anew, run from the day in question to the newest.
+    after that only added to, on evidence (see `refresh`). Models that later days were built on are kept (see
+    `days_to_build`): to make intents anew, run from the day in question to the newest.
     """
-    if (kept := _built_on(engine, days)) is not None:
-        return kept
+    events = [
+        event
+        for run in days_to_build(engine.lake, days)
+        for event in _build(engine, run, bootstrap_traces, seed)
+    ]
+    last = models_of(engine.lake, DayRange.single(days.last))[days.last]
+    by_day = engine.lake.rows_by_day("intents")
+    rows = sum(by_day.get(day, 0) for day in days)
+    return ModelReport(rows, last.status, len(last.living), last.traces_seen, tuple(events))
+
+
+def _build(engine: Engine, days: DayRange, bootstrap_traces: int, seed: int) -> list[dict[str, object]]:
+    """Make the models of these days; gives what happened on them."""
     fold = _Fold(engine, days, seed)
     models = [(day, fold.step(day)) for day in days]
+    # the intents first: a ready model without its intents would be kept once a later day has one
+    engine.lake.replace(Slice("intents", days), lambda: _intent_rows(models))
     engine.lake.replace(
         Slice("intent_models", days),
         lambda: rows_to_table("intent_models", [model.row(day, bootstrap_traces) for day, model in models]),
     )
-    rows = engine.lake.replace(Slice("intents", days), lambda: _intent_rows(models))
-    last = models[-1][1]
-    events = tuple({"date": str(day), **event} for day, model in models for event in model.events)
-    return ModelReport(rows, last.status, len(last.living), last.traces_seen, events)
-
-
-def _built_on(engine: Engine, days: DayRange) -> ModelReport | None:
-    """What the lake holds for these days, if it has a model for each of them and for a day after them."""
-    known = engine.lake.days("intent_models")
-    if not known or max(known) <= days.last or not all(day in known for day in days):
-        return None
-    last = models_of(engine.lake, DayRange.single(days.last))[days.last]
-    rows = engine.lake.read(Slice("intents", days, ("date",))).num_rows
-    return ModelReport(rows, last.status, len(last.living), last.traces_seen, ())
+    return [{"date": str(day), **event} for day, model in models for event in model.events]
 
 
 def _intent_rows(models: list[tuple[date, Model]]) -> pa.RecordBatchReader:

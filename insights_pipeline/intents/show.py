@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from datetime import date
 from typing import Any
 
+from insights_pipeline.intents.text import one_line
 from insights_pipeline.lake import DayRange, Engine, Slice, load_sql
 
 TRAFFIC_DAYS = 7
 
 
 def intents_of(engine: Engine, day: date | None = None) -> dict[str, Any] | None:
-    """State of the model and its intents by traffic of the 7 days up to `day` (default: newest); None before any."""
+    """State of the model and its intents by traffic of the 7 days up to `day` (default: newest); None before any.
+
+    Texts are one line each, without control and other invisible characters.
+    """
     when = day or max(engine.lake.days("intent_models"), default=None)
     if when is None:
         return None
@@ -45,13 +50,13 @@ def intents_of(engine: Engine, day: date | None = None) -> dict[str, Any] | None
         "traces_seen": model["traces_seen"],
         "bootstrap_traces": model["bootstrap_traces"],
         "version": model["version"],
-        "events": json.loads(model["events"] or "[]"),
-        "intents": intents,
+        "events": _plain(json.loads(model["events"] or "[]")),
+        "intents": _plain(intents),
     }
 
 
 def intents_markdown(engine: Engine, day: date) -> str:
-    """A table of the intents of a day, for asset metadata. Texts come from strangers: no markup survives."""
+    """A table of the intents of a day, for asset metadata. Texts come from strangers: neither markup nor links."""
     found = intents_of(engine, day)
     if found is None:
         return "no model"
@@ -67,5 +72,18 @@ def intents_markdown(engine: Engine, day: date) -> str:
 
 
 def _cell(text: str | None) -> str:
-    flat = " ".join((text or "–").split())[:160]
-    return "".join(f"\\{char}" if char in "\\`*_{}[]()<>#|!~" else char for char in flat)
+    """A code span: nothing in it is markup, and no address becomes a link. A bar would still end the cell."""
+    shown = one_line((text or "").replace("`", "").replace("|", "¦"), limit=160)
+    return f"`{shown}`" if shown else "–"
+
+
+def _plain(value: Any) -> Any:
+    """The same value with every text in it made one line of visible characters."""
+    if isinstance(value, str):
+        flat = " ".join(value.split())
+        return " ".join("".join(char for char in flat if unicodedata.category(char)[0] != "C").split())
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    return value

@@ -53,8 +53,46 @@ def reservoir(engine: Engine, upto: date, *, seed: int) -> pa.Table:
 
 def newest_space(lake: Lake, upto: date) -> Space | None:
     """The space in force on `upto`, or None while there is none."""
-    names = lake.read(Slice("embedding_spaces", up_to(upto), ("date", "space"))).to_pylist()
-    return space_named(lake, max(names, key=lambda row: row["date"])["space"], upto) if names else None
+    rows = lake.read(Slice("embedding_spaces", up_to(upto), ("date", "space"))).to_pylist()
+    return space_named(lake, max((row["date"], row["space"]) for row in rows)[1], upto) if rows else None
+
+
+def days_to_build(lake: Lake, days: DayRange) -> list[DayRange]:
+    """The runs of days whose models are made by a run over `days`; the models of the others are kept.
+
+    All of them, unless a later day has a ready model: that was built on these, so then only days without a model
+    are made, and days whose model names a space that the lake does not have.
+    """
+    if not ready_after(lake, days):
+        return [days]
+    fitted = {
+        row["space"]: row["date"]
+        for row in lake.read(Slice("embedding_spaces", up_to(days.last), ("date", "space")))
+        .sort_by([("date", "descending")])
+        .to_pylist()
+    }
+    models = lake.read(Slice("intent_models", days, ("date", "status", "space"))).to_pylist()
+    kept = {
+        row["date"]
+        for row in models
+        if row["status"] != READY or fitted.get(row["space"], date.max) <= row["date"]
+    }
+    runs: list[DayRange] = []
+    for day in (day for day in days if day not in kept):
+        if runs and runs[-1].last + timedelta(days=1) == day:
+            runs[-1] = DayRange(runs[-1].first, day)
+        else:
+            runs.append(DayRange.single(day))
+    return runs
+
+
+def ready_after(lake: Lake, days: DayRange) -> bool:
+    """Whether a day after these has a ready model: then stored spaces and models of these days are in use."""
+    known = lake.days("intent_models")
+    if not known or max(known) <= days.last:
+        return False
+    later = DayRange(days.last + timedelta(days=1), max(known))
+    return READY in lake.read(Slice("intent_models", later, ("status",))).column("status").to_pylist()
 
 
 def space_named(lake: Lake, name: str, upto: date) -> Space | None:

@@ -160,6 +160,7 @@ def test_intents_of_every_day_are_carried_forward_unchanged(growing: tuple[DuckD
             by_id.setdefault(row["intent_id"], set()).add(
                 (row["centroid"], row["name"], row["status"], row["slug"])
             )
+    assert len(by_id) >= 5  # as many as are planted
     assert all(len(states) == 1 for states in by_id.values())
     assert engine.lake.days("intents") == set(made.days) - {FIRST}
 
@@ -241,6 +242,7 @@ def test_a_large_day_is_classified_in_parts(engine: DuckDBEngine, monkeypatch: p
     engine.lake.append("traces", made.traces)
     run(engine, made.days)
     whole = tables(engine)["trace_intents"]
+    assert len(whole) == 3 * 130
     monkeypatch.setattr("insights_pipeline.intents.daily_classes._ROWS", 50)
     classify_days(engine, made.days)
     assert tables(engine)["trace_intents"] == whole

@@ -106,6 +106,7 @@ def test_planted_intents_are_found_and_named_after_what_people_say() -> None:
 def test_equal_input_gives_equal_intents() -> None:
     sample, space = sample_of(stream(1, 300).traces.column("user_text").to_pylist())
     first, second = (discover(sample, space, born=DAY, seed=3) for _ in range(2))
+    assert len(first[0]) > 1
     assert [one.row(DAY, "v") for one in first[0]] == [one.row(DAY, "v") for one in second[0]]
     assert first[1] == second[1]
 
@@ -160,8 +161,8 @@ def test_categories_join_alike_intents_and_have_unique_names() -> None:
     of = categories(points, points[:, :8])
     names = category_names(of, [[f"topic{i} thing", f"extra{i}"] for i in range(12)], [5] * 12)
     together = {tuple(sorted({i // 4 for i in np.flatnonzero(of == c)})) for c in set(of.tolist())}
-    assert all(len(one) == 1 for one in together)
-    assert len(set(names)) == len(set(of.tolist()))
+    assert together == {(0,), (1,), (2,)}
+    assert len(set(names)) == len(set(of.tolist())) < 12
 
 
 def test_the_chance_of_a_rise_is_the_binomial_tail() -> None:
