@@ -17,8 +17,11 @@ _RANK = 128
 
 
 def neighbours_for(texts: int) -> int:
-    """How many neighbours each of `texts` nodes gets: with a fixed number the communities would grow with n."""
-    return int(np.clip(0.45 * np.sqrt(texts), 8, 50))
+    """How many neighbours each of `texts` nodes gets: with a fixed number the communities would grow with n.
+
+    Below 64 texts an eighth of them: eight neighbours of twenty texts would be one community whatever they say.
+    """
+    return int(np.clip(0.45 * np.sqrt(texts), min(8, max(2, texts // 8)), 50))
 
 
 def wording_vectors(requests: Sequence[str], *, seed: int) -> Floats:
