@@ -113,7 +113,9 @@ def _read(value: object, role: str, depth: int) -> list[Message]:
     if not isinstance(value, dict):
         return []
     if _is_constructor(value):
-        return _message({"type": value["id"][-1] if value.get("id") else None, **value["kwargs"]}, role)
+        path = value.get("id")
+        kind = path[-1] if isinstance(path, list) and path else None
+        return _message({"type": kind, **value["kwargs"]}, role)
     if is_message(value):
         return _message(value, role)
     return _read_wrapped(value, role, depth)
