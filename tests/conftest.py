@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from insights_pipeline.lake import DuckDBEngine, Lake, connect_with, engine_config
+
+# Everywhere new examples are tried each time; in CI the same ones, so that a change is judged by what it changed.
+settings.register_profile("ci", derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

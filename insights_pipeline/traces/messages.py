@@ -74,7 +74,7 @@ def is_response(value: dict[str, Any]) -> bool:
 def last_text(messages: list[Message], role: str) -> str | None:
     """Text of the last message of a role that has any."""
     for message in reversed(messages):
-        if message["role"] == role and message["content"]:
+        if message["role"] == role and message["content"].strip():
             return str(message["content"])
     return None
 
@@ -82,7 +82,7 @@ def last_text(messages: list[Message], role: str) -> str | None:
 def first_text(messages: list[Message], role: str) -> str | None:
     """Text of the first message of a role that has any (of several choices the first is the answer)."""
     for message in messages:
-        if message["role"] == role and message["content"]:
+        if message["role"] == role and message["content"].strip():
             return str(message["content"])
     return None
 
@@ -155,7 +155,10 @@ def _message(value: dict[str, Any], default: str) -> list[Message]:
     calls: list[Message] = []
     results: list[Message] = []
     read_parts(value["parts"] if "parts" in value else value.get("content"), texts, calls, results)
-    calls.extend(read_call(call) for call in value.get("tool_calls") or () if isinstance(call, dict))
+    made = value.get("tool_calls")
+    calls.extend(
+        read_call(call) for call in (made if isinstance(made, list) else ()) if isinstance(call, dict)
+    )
     if isinstance(legacy := value.get("function_call"), dict):
         calls.append(read_call(legacy))
     message: Message = {"role": role, "content": "\n".join(texts)}
@@ -190,10 +193,10 @@ def _only_text(value: dict[str, Any]) -> str | None:
 
 
 def _role(name: object, default: str) -> str:
-    if name in _CANONICAL:
-        return str(name)
     if not isinstance(name, str) or not name:
         return default
+    if name in _CANONICAL:
+        return name
     lower = name.lower()
     return _ROLES.get(lower, lower)
 

@@ -166,7 +166,7 @@ _json = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(_json)
 def test_no_json_crashes_the_readers_of_text(value: Any) -> None:
     for text in (said(value), told(value)):
