@@ -92,7 +92,7 @@ def generate(bench: Bench) -> tuple[int, str]:
 
 
 def write_otlp(bench: Bench) -> tuple[int, str]:
-    days = max(1, min(30, bench.spans // DEMO_SPANS_A_DAY))
+    days = max(1, bench.spans // DEMO_SPANS_A_DAY)
     return write_traffic(bench.folder / "landing", days=days, end=DAY).spans, "spans"
 
 
