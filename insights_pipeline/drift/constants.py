@@ -8,7 +8,6 @@ LATENCY, LATENCY_P95, COST = "latency_ms", "latency_p95_ms", "cost_usd"
 STEPS, OUTPUT, ERRORS, TOOLS, VOLUME = "step_count", "output_chars", "error_rate", "tool_mix", "volume"
 
 NUMERIC = (LATENCY, COST, STEPS, OUTPUT)
-ROLLED_UP = (*NUMERIC, ERRORS, TOOLS)
 TESTED = (LATENCY, LATENCY_P95, COST, STEPS, OUTPUT, ERRORS, TOOLS)
 
 ALL, UNKNOWN = "all", "unknown"

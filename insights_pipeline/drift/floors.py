@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from insights_pipeline.drift.arrays import Floats
-from insights_pipeline.drift.constants import DOWN, ERRORS, TOOLS, UP, WORSE_UP
+from insights_pipeline.drift.constants import DOWN, ERRORS, TOOLS, WORSE_UP
 
 LOG_RATIO = math.log(1.10)
 LOG_RATIO_P95 = math.log(1.15)
@@ -37,10 +37,6 @@ def severity(metric: str, direction: str, *, effect: float, p: float) -> str:
 def worst(first: str, second: str) -> str:
     """The graver of two severities."""
     return max(first, second, key=SEVERITIES.index)
-
-
-def sign_name(effect: float) -> str:
-    return UP if effect > 0 else DOWN
 
 
 def reach(alpha: Floats | float, df: Floats) -> Floats:
