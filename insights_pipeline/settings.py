@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 from functools import cache
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -24,11 +28,45 @@ def _machine_memory_mb() -> int:
     return total // 2**20
 
 
+class IngestKeySetting(BaseModel):
+    """A key that senders show to the receiver; what it stands for replaces what their spans say."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: SecretStr = Field(min_length=8)
+    environment: str | None = None
+    tenant: str | None = None
+
+
+class _FileSource(PydanticBaseSettingsSource):
+    """`INSIGHTS_X_FILE` names a file that holds the value of `INSIGHTS_X`: how secrets are mounted."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        variable = f"{self.config.get('env_prefix', '')}{field_name}_FILE".upper()
+        path = os.environ.get(variable)
+        text = Path(path).read_text().strip() if path else None
+        return text, field_name, self.field_is_complex(field)
+
+    def __call__(self) -> dict[str, Any]:
+        found = {}
+        for name, field in self.settings_cls.model_fields.items():
+            text, key, is_complex = self.get_field_value(field, name)
+            if text is not None:
+                found[key] = (
+                    text if name == "ingest_keys" else self.prepare_field_value(key, field, text, is_complex)
+                )
+        return found
+
+
 class Settings(BaseSettings):
     """Everything a deployment may set. Every field has a default that needs no server, key or download."""
 
     model_config = SettingsConfigDict(
-        env_prefix="INSIGHTS_", toml_file="insights.toml", frozen=True, extra="forbid"
+        env_prefix="INSIGHTS_",
+        toml_file="insights.toml",
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,  # a value may be a secret
     )
 
     lake_uri: str = Field("data/lake", description="Folder or object-store URI of the Delta tables.")
@@ -55,6 +93,9 @@ class Settings(BaseSettings):
         description="First day of the daily partitions (YYYY-MM-DD), or 'auto': the first day with spans.",
     )
     bootstrap_traces: int = Field(500, ge=10, description="Traces needed before intents are discovered.")
+    refresh_minutes: int = Field(
+        15, ge=0, description="How often at most a day that is still receiving spans is run again."
+    )
     seed: int = Field(0, description="Seed of every random choice.")
     max_field_chars: int = Field(
         100_000,
@@ -64,6 +105,36 @@ class Settings(BaseSettings):
     retention_days: int = Field(
         7, ge=7, description="Days that replaced files are kept for readers before vacuum."
     )
+
+    receiver_dir: Path = Field(
+        Path("data/receiver"),
+        description="Where the receiver keeps what it accepted until it is in the tables.",
+    )
+    ingest_keys: Annotated[dict[str, IngestKeySetting], NoDecode] = Field(
+        default_factory=dict,
+        description="Keys that senders must show: one key, or NAME -> {key, environment, tenant} as JSON.",
+        repr=False,
+    )
+    max_backlog_mb: int = Field(
+        8_192, ge=1, description="Undrained MiB on disk above which the receiver answers 503."
+    )
+    min_free_mb: int = Field(256, ge=1, description="Free MiB on disk below which the receiver answers 503.")
+    drain_seconds: float = Field(
+        5.0, gt=0, description="Longest time that accepted spans wait before they are written to the tables."
+    )
+    redact: tuple[str, ...] = Field(
+        (), description="What is blotted out before anything is stored, e.g. ['email', 'card'], or ['all']."
+    )
+    redact_patterns: dict[str, str] = Field(
+        default_factory=dict, description="More to blot out: NAME -> regular expression."
+    )
+
+    @field_validator("ingest_keys", mode="before")
+    @classmethod
+    def _one_key_or_several(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return json.loads(value) if value.lstrip().startswith("{") else {"default": {"key": value}}
 
     @field_validator("first_day")
     @classmethod
@@ -83,7 +154,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, _FileSource(settings_cls), TomlConfigSettingsSource(settings_cls)
 
 
 @cache

@@ -6,17 +6,19 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from insights_pipeline.lake.days import DayRange
+from insights_pipeline.lake.durable import sync_appends
 from insights_pipeline.lake.tables import TABLES, Table
 
 # Which days an append touched: the landed-data sensor reads it back from the log.
@@ -102,21 +104,41 @@ class Lake:
         names = slice_.schema.names
         return snapshot.dataset().to_table(columns=names, filter=condition).cast(slice_.schema)
 
-    def append(self, table: str, rows: pa.Table) -> None:
-        """Add rows; a concurrent replace of the same day makes one of the two retry."""
+    def append(self, table: str, rows: pa.Table, *, transaction: tuple[str, int] | None = None) -> None:
+        """Add rows; a concurrent replace of the same day makes one of the two retry.
+
+        `transaction` is (application, version), committed with the rows: `transaction(table, application)` then
+        tells what an application had appended before it was killed.
+        """
         if rows.num_rows == 0:
             return
         contract = TABLES[table]
         touched = sorted({str(day) for day in rows.column("date").unique().to_pylist()})
+        marks = [Transaction(*transaction)] if transaction else None
         self._commit(
             lambda: write_deltalake(
                 self._open(contract),
                 rows.select(contract.schema.names).cast(contract.schema),
                 mode="append",
                 writer_properties=_writer_properties(contract),
-                commit_properties=CommitProperties(custom_metadata={_APPENDED: ",".join(touched)}),
+                commit_properties=CommitProperties(
+                    custom_metadata={_APPENDED: ",".join(touched)}, app_transactions=marks
+                ),
             )
         )
+
+    def transaction(self, table: str, app: str) -> int:
+        """The version that an application gave with its newest append, -1 before its first."""
+        found = self._open(TABLES[table]).transaction_version(app)
+        return -1 if found is None else found
+
+    def sync(self, table: str, *, since: float) -> None:
+        """Bring what was committed since a time (s, epoch) to this machine's disk; raises OSError when that fails.
+
+        Nothing is to be done for an object store: it answers when a commit is safe.
+        """
+        if self.is_local:
+            sync_appends(Path(self.uri.removeprefix("file://")) / table, since=since)
 
     def replace(self, into: Slice, make: Callable[[], pa.Table | pa.RecordBatchReader]) -> int:
         """Replace the partitions of `into` with the rows that `make` returns; gives their count.

@@ -125,6 +125,43 @@ TRACES = _table(
     row_group=_TEXT_ROW_GROUP,
 )
 
+# What spans said, sent apart from them (OTLP logs); `date` is the day of `at_ns`.
+SPAN_CONTENTS = _table(
+    "span_contents",
+    ("trace_id", "span_id", "at_ns", "ordinal"),
+    {
+        "trace_id": _S,
+        "span_id": _S,
+        "at_ns": _I,
+        "ordinal": _I,
+        "inputs": _STRINGS,  # a message each, as JSON
+        "outputs": _STRINGS,
+        "source": _S,
+        "ingested_ns": _I,
+    },
+    row_group=_TEXT_ROW_GROUP,
+)
+
+# Scores of traces. `date` is the first day of the trace; of one that is not known yet, the day of `at_ns`.
+FEEDBACK = _table(
+    "feedback",
+    ("score_id",),
+    {
+        "score_id": _S,
+        "trace_id": _S,
+        "span_id": _S,
+        "session_id": _S,
+        "name": _S,
+        "value": _F,
+        "label": _S,
+        "comment": _S,
+        "judge": _S,
+        "at_ns": _I,
+        "source": _S,
+        "ingested_ns": _I,
+    },
+)
+
 REJECTS = _table(
     "rejects",
     ("source", "position", "ingested_ns"),
@@ -323,6 +360,8 @@ TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         SPANS,
+        SPAN_CONTENTS,
+        FEEDBACK,
         TRACES,
         REJECTS,
         EMBEDDING_SPACES,

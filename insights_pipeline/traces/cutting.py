@@ -15,7 +15,7 @@ def messages_json(messages: list[Message], *, limit: int) -> bytes:
     if len(text) <= limit:
         return text
     share = max(200, limit // 8)
-    short = [_shortened(message, share) for message in messages]
+    short = [shortened(message, share) for message in messages]
     kept: list[Message] = []
     room = limit - 120
     for message in reversed(short):
@@ -28,7 +28,8 @@ def messages_json(messages: list[Message], *, limit: int) -> bytes:
     return dump_bytes([*mark, *reversed(kept)])
 
 
-def _shortened(message: Message, share: int) -> Message:
+def shortened(message: Message, share: int) -> Message:
+    """The message with its texts within `share` characters each."""
     short = {**message, "content": cut(message["content"], share)}
     if calls := message.get("tool_calls"):
         short["tool_calls"] = [{**call, "arguments": cut(call["arguments"], share)} for call in calls]

@@ -1,8 +1,10 @@
-"""What a reader hands on: a span as it was sent, or a record that could not be read."""
+"""What a reader hands on: a span as it was sent, what belongs to a span but came apart from it, or a reject."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple, TypeAlias
+
+from insights_pipeline.traces.message_parts import Message
 
 Attributes: TypeAlias = dict[str, Any]
 
@@ -46,7 +48,43 @@ class Reject(NamedTuple):
     raw: str
 
 
-Record: TypeAlias = "RawSpan | Reject"
+class Content(NamedTuple):
+    """What a span said, sent apart from it: an OTLP log record with GenAI messages.
+
+    Ids as in RawSpan; contents of one span stand in the order of (`at_ns`, `ordinal`).
+    """
+
+    trace_id: str
+    span_id: str
+    at_ns: int
+    ordinal: int
+    inputs: list[Message]
+    outputs: list[Message]
+    position: str
+
+
+class Score(NamedTuple):
+    """A judgement of a trace, of one span of it (`span_id`), or of a session; what is not known is "".
+
+    `value` is a number (a yes is 1, a no is 0), `label` a verdict in words; `judge` says who judged (a person, an
+    API, an evaluator), `source` by which tool it came.
+    """
+
+    score_id: str
+    trace_id: str
+    span_id: str
+    session_id: str
+    name: str
+    value: float | None
+    label: str | None
+    comment: str | None
+    judge: str | None
+    at_ns: int
+    source: str
+    position: str
+
+
+Record: TypeAlias = "RawSpan | Content | Score | Reject"
 MAX_RAW_CHARS = 2_000
 
 
