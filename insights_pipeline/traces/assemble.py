@@ -1,14 +1,17 @@
-"""Spans to traces: one of each span, then one row a trace.
+"""Spans to traces: one of each span, with what came apart from it, then one row a trace.
+
+Messages that were sent as log records (`span_contents`) complete the spans they belong to, scores (`feedback`) the
+traces, whenever they arrive; what belongs to no span or trace waits and makes none.
 
 A trace belongs to the UTC day of its earliest span and may run on into the next: a day reads its neighbours.
-Both steps replace whole days and depend on nothing but the spans there are, so they can be repeated, and a
+Both steps replace whole days and depend on nothing but the rows there are, so they can be repeated, and a
 range in one call gives the rows that day by day gives.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +20,7 @@ import pyarrow as pa
 
 from insights_pipeline.lake import DayRange, Engine, Slice, load_sql
 from insights_pipeline.lake.tables import TRACES
+from insights_pipeline.traces.contents import gather_contents
 from insights_pipeline.traces.prices import MAX_COST_USD
 from insights_pipeline.traces.text import MAX_COUNT
 
@@ -32,6 +36,9 @@ LATE_AFTER_NS = 10 * 60 * 1_000_000_000
 # What one query assembles at once: about 350 MiB of DuckDB memory, whatever the size of the day.
 PART_SPANS = 250_000
 PART_TEXT_BYTES = 2**30
+SAID_WEIGHT = (
+    8  # texts of log records are held in memory while they are joined, those of spans stream through
+)
 
 # Every trace id lies from _LOWEST to below _HIGHEST (the last code point, which Unicode reserves as no character).
 _LOWEST, _HIGHEST = "", "\U0010ffff"
@@ -43,9 +50,10 @@ def compact_spans(engine: Engine, days: DayRange) -> int:
 
     The last arrival wins. A span that was sent again with a start on a neighbouring day lives on the day of its
     last arrival: compacting the other day drops it there, whichever of the two days is compacted first. Copies
-    further apart than `HORIZON_DAYS` both stay: a run of either day could not know of the other.
+    further apart than `HORIZON_DAYS` both stay: a run of either day could not know of the other. Messages that
+    came as log records are stored with their span.
     """
-    sql = load_sql(_PACKAGE, "one_of_each") + load_sql(_PACKAGE, "compact")
+    sql = _sql("one_of_each", "contents", "compact")
     rows = 0
     for chunk in engine.lake.chunks("spans", days):
         params = {
@@ -55,7 +63,12 @@ def compact_spans(engine: Engine, days: DayRange) -> int:
             "high": _HIGHEST,
             "horizon_days": HORIZON_DAYS,
         }
-        rows += engine.write(sql, {"spans": _around(chunk, HORIZON_DAYS)}, Slice("spans", chunk), params)
+        with _folder(engine) as folder:
+            sources = {
+                "spans": _around("spans", chunk, HORIZON_DAYS),
+                "said": gather_contents(engine, chunk, folder / "said.arrow", horizon_days=HORIZON_DAYS),
+            }
+            rows += engine.write(sql, sources, Slice("spans", chunk), params)
     return rows
 
 
@@ -75,27 +88,35 @@ def _replace_traces(engine: Engine, days: DayRange, *, part_spans: int) -> int:
             # Spans are read only after the table is open, and again on a retry: whoever commits in between is a
             # conflict, so that older traces never replace newer ones.
             stack.close()
-            folder = stack.enter_context(TemporaryDirectory(prefix="insights-traces-", dir=_spill(engine)))
-            spool = Path(folder) / "traces.arrow"
-            _spool(spool, _assembled(engine, days, part_spans=part_spans))
+            folder = stack.enter_context(_folder(engine))
+            spool = folder / "traces.arrow"
+            _spool(spool, _assembled(engine, days, folder, part_spans=part_spans))
             return _spooled(spool)
 
         return engine.lake.replace(Slice("traces", days), make)
 
 
-def _spill(engine: Engine) -> Path:
-    """The engine's folder for what does not fit in memory: the system's own may be memory itself."""
+@contextmanager
+def _folder(engine: Engine) -> Iterator[Path]:
+    """A folder beside the engine's spilled data, for what does not fit in memory: /tmp may be memory itself."""
     sql = "SELECT current_setting('temp_directory') AS folder"
-    folder = Path(engine.query(sql, {}).column("folder")[0].as_py())
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    spill = Path(engine.query(sql, {}).column("folder")[0].as_py())
+    spill.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="insights-traces-", dir=spill) as folder:
+        yield Path(folder)
 
 
-def _assembled(engine: Engine, days: DayRange, *, part_spans: int) -> Iterator[pa.RecordBatch]:
-    sql = load_sql(_PACKAGE, "one_of_each") + load_sql(_PACKAGE, "assemble")
+def _assembled(engine: Engine, days: DayRange, folder: Path, *, part_spans: int) -> Iterator[pa.RecordBatch]:
+    sql = _sql("one_of_each", "contents", "assemble")
+    around = days.widen(before=HORIZON_DAYS, after=HORIZON_DAYS)
+    said = gather_contents(engine, around, folder / "said.arrow", horizon_days=HORIZON_DAYS)
     # A copy of a span on the outermost day that is assembled may have lost to one on the day beyond.
-    sources = {"spans": _around(days, 2 * HORIZON_DAYS)}
-    for low, high in pairwise(_cuts(engine, days, part_spans=part_spans)):
+    sources = {
+        "spans": _around("spans", days, 2 * HORIZON_DAYS),
+        "said": said,
+        "feedback": _around("feedback", days, HORIZON_DAYS),
+    }
+    for low, high in pairwise(_cuts(engine, days, said.nbytes, part_spans=part_spans)):
         params = {
             "first": days.first,
             "last": days.last,
@@ -124,11 +145,12 @@ def _spooled(path: Path) -> pa.RecordBatchReader:
     return pa.ipc.open_stream(pa.memory_map(str(path)))
 
 
-def _cuts(engine: Engine, days: DayRange, *, part_spans: int) -> list[str]:
+def _cuts(engine: Engine, days: DayRange, said_bytes: int, *, part_spans: int) -> list[str]:
     """Trace ids that cut the spans of `days` into parts of bounded size; which ones they are changes no row."""
     sources = {"spans": Slice("spans", days)}
     size = engine.query(load_sql(_PACKAGE, "size"), sources).to_pylist()[0]
-    parts = max(1, -(-size["spans"] // part_spans), -(-size["text_bytes"] // PART_TEXT_BYTES))
+    text_bytes = size["text_bytes"] + SAID_WEIGHT * said_bytes
+    parts = max(1, -(-size["spans"] // part_spans), -(-text_bytes // PART_TEXT_BYTES))
     if parts == 1:
         return [_LOWEST, _HIGHEST]
     shares = [part / parts for part in range(1, parts)]
@@ -136,5 +158,9 @@ def _cuts(engine: Engine, days: DayRange, *, part_spans: int) -> list[str]:
     return [_LOWEST, *inner, _HIGHEST]
 
 
-def _around(days: DayRange, more: int) -> Slice:
-    return Slice("spans", days.widen(before=more, after=more))
+def _sql(*names: str) -> str:
+    return "".join(load_sql(_PACKAGE, name) for name in names)
+
+
+def _around(table: str, days: DayRange, more: int) -> Slice:
+    return Slice(table, days.widen(before=more, after=more))

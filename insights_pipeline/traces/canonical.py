@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
 
 from insights_pipeline.traces.cutting import attributes_json, messages_json
 from insights_pipeline.traces.dialects import (
+    imported,
     langfuse,
     langsmith,
     netra,
@@ -15,22 +17,30 @@ from insights_pipeline.traces.dialects import (
     otel_genai,
     vercel,
 )
-from insights_pipeline.traces.draft import Draft, pop_text
+from insights_pipeline.traces.draft import Draft, Sources, pop_text
 from insights_pipeline.traces.messages import first_text, last_text
 from insights_pipeline.traces.records import Attributes, RawSpan
 from insights_pipeline.traces.text import as_text, cut, dumps
 from insights_pipeline.traces.unwrap import call_arguments, call_result, said, told
 from insights_pipeline.traces.validate import parent_of
 
-# The more specific a dialect, the later it fills in: what it says replaces what the one before it said.
-DIALECTS = (otel_genai, vercel, langsmith, langfuse, openllmetry, openinference, netra)
+# The more specific a dialect, the later it fills in: what it says replaces what the one before it said. Langfuse is
+# the last: it stores the spans of the others, and what it made of them is beside what they said.
+DIALECTS = (otel_genai, imported, vercel, langsmith, openllmetry, openinference, netra, langfuse)
 _SHARED = otel_genai.NAME  # many dialects build on it; it is named only where it stands alone
+_Spoken: TypeAlias = tuple[tuple[Callable[[Draft, RawSpan, Attributes], None], ...], str]  # fills, source
+_SPOKEN: dict[tuple[object, ...], _Spoken] = {}
+_MAX_SPOKEN, _MAX_TELL_CHARS = 2_048, 8_192
 _WITH_TOKENS = frozenset({"llm", "embedding"})
 _NO_PROVIDER = frozenset({"langchain", "unknown", "none"})
 _STREAM_EVENTS = (".chunk", "First Token Stream Event", "ai.stream.firstChunk", "ai.stream.finish")
 _MAX_EVENTS = 20
 _MAX_STACKTRACE = 4_000
 _ERROR_NAME = re.compile(r"([A-Za-z_][\w.]*(?:Error|Exception|Timeout))\b\s*[:(]")
+# `RateLimitError('…')` and then the traceback: what LangSmith says of an exception
+_TRACEBACK = "\n\nTraceback (most recent call last):"
+_REPRESENTED = re.compile(r"""([A-Za-z_]\w*)\((['"])(.*)\2\)""", re.DOTALL)
+_QUALIFIED = re.compile(r"(?:[A-Za-z_]\w*\.)+([A-Z]\w*)")
 _MAPPED_RESOURCE = frozenset(
     {
         "service.name", "service.version", "service.instance.id", "deployment.environment.name",
@@ -38,6 +48,14 @@ _MAPPED_RESOURCE = frozenset(
         "telemetry.sdk.language", "telemetry.sdk.name", "telemetry.sdk.version", "app.name", "service.namespace",
     }
 )  # fmt: skip
+
+
+_SOURCES = Sources(
+    environment=(as_text, ("deployment.environment.name", "deployment.environment")),
+    session_id=(as_text, ("session.id",)),
+    user_id=(as_text, ("user.id", "enduser.id")),
+    tenant_id=(as_text, ("tenant.id", "organization.id")),
+)
 
 
 class Row(NamedTuple):
@@ -85,11 +103,10 @@ class Row(NamedTuple):
 def canonical(raw: RawSpan, *, max_field_chars: int) -> Row:
     """The row of a valid span. Takes what it maps out of `raw.attributes`; what is left becomes `attributes`."""
     attributes = raw.attributes
-    roots = {key.partition(".")[0] for key in attributes}
+    fills, source = _spoken(raw)
     draft = Draft()
-    spoken = [dialect for dialect in DIALECTS if dialect.speaks(raw, roots)]
-    for dialect in spoken:
-        dialect.fill(draft, raw, attributes)
+    for fill in fills:
+        fill(draft, raw, attributes)
     _shared(draft, raw, attributes)
     if draft.is_error or raw.status_code == 2 or raw.events or "error.type" in attributes:
         _error(draft, raw, attributes)
@@ -97,7 +114,6 @@ def canonical(raw: RawSpan, *, max_field_chars: int) -> Row:
     messages = [*draft.inputs, *draft.outputs] if kind == "llm" else []
     sent, returned = _texts(draft, kind)
     _tokens(draft, kind)
-    names = [dialect.NAME for dialect in spoken if dialect.NAME != _SHARED or len(spoken) == 1]
     limit = max_field_chars
     return Row(
         raw.trace_id,
@@ -136,8 +152,37 @@ def canonical(raw: RawSpan, *, max_field_chars: int) -> Row:
         dumps(draft.feedback) if draft.feedback else None,
         draft.tags,
         attributes_json(left, limit=limit) if (left := _left(raw)) else None,
-        "+".join(reversed(names)) or "otlp",
+        source,
     )
+
+
+def _spoken(raw: RawSpan) -> _Spoken:
+    """The dialects a span is in. Spans of one SDK share few sets of keys, so what was found is looked up again.
+
+    That is right because a dialect is told by the keys, the scope and `library.name`, and nothing else.
+    """
+    attributes = raw.attributes
+    tell = (raw.scope, attributes.get("library.name"), *attributes)
+    try:
+        known = _SPOKEN.get(tell)
+    except TypeError:  # a library whose name is a list
+        return _find_spoken(raw)
+    if known is None:
+        known = _find_spoken(raw)
+        if (
+            sum(map(len, attributes)) + len(str(tell[:2])) < _MAX_TELL_CHARS
+        ):  # hostile keys must not fill the memory
+            if len(_SPOKEN) >= _MAX_SPOKEN:
+                _SPOKEN.clear()
+            _SPOKEN[tell] = known
+    return known
+
+
+def _find_spoken(raw: RawSpan) -> _Spoken:
+    roots = {key.partition(".")[0] for key in raw.attributes}
+    spoken = [dialect for dialect in DIALECTS if dialect.speaks(raw, roots)]
+    names = [dialect.NAME for dialect in spoken if dialect.NAME != _SHARED or len(spoken) == 1]
+    return tuple(dialect.fill for dialect in spoken), "+".join(reversed(names)) or "otlp"
 
 
 def _shared(draft: Draft, raw: RawSpan, attributes: Attributes) -> None:
@@ -146,18 +191,12 @@ def _shared(draft: Draft, raw: RawSpan, attributes: Attributes) -> None:
     service = resource.get("service.name")
     if isinstance(service, str) and not service.startswith("unknown_service"):
         draft.service = service
-    draft.environment = (
-        pop_text(attributes, "deployment.environment.name", "deployment.environment")
-        or draft.environment
-        or _resource_text(
-            resource, "deployment.environment.name", "deployment.environment", "langfuse.environment"
-        )
+    _SOURCES.fill(draft, attributes)
+    draft.environment = draft.environment or _resource_text(
+        resource, "deployment.environment.name", "deployment.environment", "langfuse.environment"
     )
     draft.release = draft.release or _resource_text(resource, "service.version", "langfuse.release")
     draft.app = draft.app or _resource_text(resource, "app.name", "service.namespace")
-    draft.session_id = pop_text(attributes, "session.id") or draft.session_id
-    draft.user_id = pop_text(attributes, "user.id", "enduser.id") or draft.user_id
-    draft.tenant_id = pop_text(attributes, "tenant.id", "organization.id") or draft.tenant_id
 
 
 def _resource_text(resource: Attributes, *keys: str) -> str | None:
@@ -182,11 +221,28 @@ def _error(draft: Draft, raw: RawSpan, attributes: Attributes) -> None:
         message = _resource_text(exception, "exception.message") or message
         named = _resource_text(exception, "exception.type")
         error_type = error_type or (named if named != "Exception" else None)
-    draft.error_message = message or draft.error_message
-    if error_type is None and draft.error_message is not None:
-        found = _ERROR_NAME.match(draft.error_message)
-        error_type = found.group(1) if found else None
-    draft.error_type = error_type or draft.error_type or ("Exception" if exception is not None else None)
+    message = message or draft.error_message
+    error_type = error_type or draft.error_type
+    if message is not None:
+        named, draft.error_message = _named_and_said(message)
+        error_type = error_type or named
+    draft.error_type = _class_of(error_type) or ("Exception" if exception is not None else None)
+
+
+def _named_and_said(message: str) -> tuple[str | None, str]:
+    """The class that an error message names, and what it says without the class and a traceback around it."""
+    before, found, _ = message.partition(_TRACEBACK)
+    if found and (represented := _REPRESENTED.fullmatch(before)) is not None:
+        return represented.group(1), represented.group(3)
+    said = before if found and before else message
+    named = _ERROR_NAME.match(said)
+    return (named.group(1) if named else None), said
+
+
+def _class_of(name: str | None) -> str | None:
+    """`openai.RateLimitError` as `RateLimitError`: half of the SDKs leave the module out."""
+    qualified = _QUALIFIED.fullmatch(name) if name else None
+    return qualified.group(1) if qualified else name
 
 
 def _texts(draft: Draft, kind: str) -> tuple[str | None, str | None]:

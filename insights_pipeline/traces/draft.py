@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from insights_pipeline.traces.key_sets import by_keys
 from insights_pipeline.traces.message_parts import Message
 from insights_pipeline.traces.records import Attributes
 from insights_pipeline.traces.text import as_text
@@ -67,9 +69,10 @@ def pop_text(attributes: Attributes, *keys: str) -> str | None:
     """Take all the keys out and give the first that is there, as text."""
     found = None
     for key in keys:
-        value = attributes.pop(key, None)
-        if found is None and value is not None:
-            found = value if type(value) is str else as_text(value)
+        if key in attributes:  # most are not, and this is the cheapest way to tell
+            value = attributes.pop(key)
+            if found is None and value is not None:
+                found = value if type(value) is str else as_text(value)
     return found
 
 
@@ -77,9 +80,10 @@ def pop_first(attributes: Attributes, *keys: str) -> Any:
     """Take all the keys out and give the first that is there, as it is."""
     found = None
     for key in keys:
-        value = attributes.pop(key, None)
-        if found is None:
-            found = value
+        if key in attributes:
+            value = attributes.pop(key)
+            if found is None:
+                found = value
     return found
 
 
@@ -88,22 +92,55 @@ def identify(draft: Draft, metadata: Attributes, prefix: str = "") -> None:
 
     `metadata` may be the attributes themselves: then `prefix` tells which keys are free-form.
     """
+    named = _identities((prefix, *metadata))
+    if not named:
+        return
     best: dict[str, tuple[int, str, str]] = {}
-    for key, value in metadata.items():
-        if prefix and not key.startswith(prefix):
-            continue
-        if (
-            (role := _identity(key[len(prefix) :])) is not None
-            and isinstance(value, (str, int))
-            and value != ""
-        ):
-            what, rank = role
-            if what not in best or rank < best[what][0]:
-                best[what] = (rank, key, _unquoted(value))
+    for key, what, rank in named:
+        value = metadata[key]
+        if isinstance(value, (str, int)) and value != "" and (what not in best or rank < best[what][0]):
+            best[what] = (rank, key, _unquoted(value))
     for what, (_, key, text) in best.items():
         if text:
             setattr(draft, what, text)
             del metadata[key]
+
+
+@by_keys
+def _identities(keys: tuple[str, ...]) -> tuple[tuple[str, str, int], ...]:
+    """Those of the keys after the first, which is their prefix, that name an identity: which, and how well."""
+    prefix, *others = keys
+    return tuple(
+        (key, *role)
+        for key in others
+        if key.startswith(prefix) and (role := _identity(key[len(prefix) :])) is not None
+    )
+
+
+class Sources:
+    """Fields of a draft, and the attributes that say them: of each field the better first, and how it is read.
+
+    A field is set if one of its attributes is there, to what the reader makes of the best one; all of them are taken
+    out.
+    """
+
+    def __init__(self, **fields: tuple[Callable[[Any], Any], tuple[str, ...]]) -> None:
+        @by_keys
+        def there(keys: tuple[str, ...]) -> tuple[tuple[str, Callable[[Any], Any], str, list[str]], ...]:
+            found = []
+            for field_, (read, names) in fields.items():
+                present = [name for name in names if name in keys]
+                if present:
+                    found.append((field_, read, present[0], present[1:]))
+            return tuple(found)
+
+        self._there = there
+
+    def fill(self, draft: Draft, attributes: Attributes) -> None:
+        for name, read, best, others in self._there(tuple(attributes)):
+            setattr(draft, name, read(attributes.pop(best)))
+            for key in others:
+                del attributes[key]
 
 
 def _unquoted(value: str | int) -> str:
@@ -123,7 +160,6 @@ _IDENTITIES = {
 }  # fmt: skip
 
 
-@lru_cache(maxsize=4_096)
 def _identity(key: str) -> tuple[str, int] | None:
     """What a metadata key names, and how well: `sessionId`, `session_id` and `session.id` are one."""
     return _IDENTITIES.get(key.lower().replace("_", "").replace("-", "").replace(".", ""))

@@ -73,9 +73,8 @@ def read_call(call: dict[str, Any]) -> Message:
     arguments = next(
         (inner[key] for key in ("arguments", "args", "input") if inner.get(key) is not None), None
     )
-    return tool_call(
-        call.get("id") or call.get("call_id") or call.get("toolCallId"), inner.get("name"), arguments
-    )
+    call_id = call.get("id") or call.get("call_id") or call.get("toolCallId")
+    return tool_call(call_id, inner.get("name") or call.get("toolName"), arguments)
 
 
 def tool_call(call_id: object, name: object, arguments: object) -> Message:

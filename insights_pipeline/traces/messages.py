@@ -23,6 +23,7 @@ _ROLES = {
 }  # fmt: skip
 _KNOWN = frozenset({"user", "assistant", "system", "tool", *_ROLES})
 _CANONICAL = ("user", "assistant", "tool", "system")
+_PLAIN = frozenset({"user", "system", "tool"})
 _MORE_THAN_TEXT = frozenset({"tool_calls", "function_call", "tool_call_id", "data"})
 # Where requests and responses of the providers and frameworks keep their messages.
 _LISTS = (
@@ -95,6 +96,11 @@ def read_messages(value: object, role: str) -> list[Message]:
     return _read(parsed, role, 0)
 
 
+def is_plain(role: str, content: str) -> bool:
+    """Whether a message of a role with this text is just that: no list of parts, no call written as content."""
+    return content[:2] != "[{" and (role in _PLAIN or (role == "assistant" and content[:1] != "{"))
+
+
 def _read(value: object, role: str, depth: int) -> list[Message]:
     if depth > _MAX_NESTING:
         return []
@@ -105,10 +111,17 @@ def _read(value: object, role: str, depth: int) -> list[Message]:
             return [{"role": _role(value[0], role), "content": value[1]}]
         found: list[Message] = []
         for item in value:
-            if type(item) is dict and type(item.get("role")) is str:
-                found += _message(item, role)
-            else:
+            if type(item) is not dict or type(named := item.get("role")) is not str:
                 found += _read(item, role, depth + 1)
+            elif (
+                len(item) == 2
+                and type(content := item.get("content")) is str
+                and named in _CANONICAL
+                and is_plain(named, content)
+            ):
+                found.append({"role": named, "content": content})
+            else:
+                found += _message(item, role)
         return found
     if not isinstance(value, dict):
         return []
@@ -127,6 +140,8 @@ def _read_wrapped(value: dict[str, Any], role: str, depth: int) -> list[Message]
         kind in CALL_PARTS or kind in RESULT_PARTS
     ):  # items of OpenAI's responses API
         return _message({"role": role, "content": [value]}, role)
+    if "toolCallId" in value and "toolName" in value:  # a call as the Vercel AI SDK returns it
+        return _message({"role": role, "content": "", "tool_calls": [value]}, role)
     for key in ("message", "content"):
         if isinstance(value.get(key), (dict, list)):
             return _read(value[key], role, depth + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from typing import Any
 
@@ -41,3 +42,29 @@ def assemble(
 
 def traces(lake: Lake) -> list[dict[str, Any]]:
     return lake.read(Slice("traces")).sort_by([("date", "ascending"), ("trace_id", "ascending")]).to_pylist()
+
+
+def content(span_id: str, *, at: int = 0, trace_id: str = "t", **columns: Any) -> dict[str, Any]:
+    """A log record of a span, `at` ns after the noon of D1; `inputs` and `outputs` are pairs of role and text."""
+    at_ns = start_ns(D1) + 12 * HOUR + at
+    row: dict[str, Any] = {"ordinal": 0, "inputs": [], "outputs": [], "source": "otlp", "ingested_ns": at_ns}
+    row |= {"trace_id": trace_id, "span_id": span_id, "at_ns": at_ns, "date": day_of_ns(at_ns)} | columns
+    for side in ("inputs", "outputs"):
+        row[side] = [
+            json.dumps({"role": role, "content": text}, separators=(",", ":"), ensure_ascii=False)
+            for role, text in row[side]
+        ]
+    return row
+
+
+def score(
+    score_id: str, name: str, value: float | None, *, at: int = 0, trace_id: str = "t", **columns: Any
+) -> dict[str, Any]:
+    """A row of `feedback` for a trace, `at` ns after the noon of D1."""
+    at_ns = start_ns(D1) + 12 * HOUR + at
+    row = {"score_id": score_id, "trace_id": trace_id, "name": name, "value": value, "at_ns": at_ns}
+    return row | {"source": "test", "ingested_ns": at_ns, "date": day_of_ns(at_ns)} | columns
+
+
+def add(lake: Lake, table: str, *rows: dict[str, Any]) -> None:
+    lake.append(table, rows_to_table(table, list(rows)))

@@ -515,12 +515,27 @@ EXCEPTION = (
             ("RateLimitError", "RateLimitError: slow down"),
         ),
         ({}, {"status": 2}, (None, None)),
-        ({}, {"events": [EXCEPTION]}, ("openai.RateLimitError", "slow down")),
+        ({}, {"events": [EXCEPTION]}, ("RateLimitError", "slow down")),
         (
             {},
             {"events": [EXCEPTION], "status": 2, "message": "E('slow down')Traceback …"},
-            ("openai.RateLimitError", "slow down"),
+            ("RateLimitError", "slow down"),
         ),
+        (  # as LangSmith writes an exception
+            {"langsmith.span.kind": "llm"},
+            {
+                "status": 2,
+                "message": "RateLimitError('slow\ndown')\n\nTraceback (most recent call last):\n  …",
+            },
+            ("RateLimitError", "slow\ndown"),
+        ),
+        (
+            {},
+            {"status": 2, "message": "no answer\n\nTraceback (most recent call last):\n  …"},
+            (None, "no answer"),
+        ),
+        ({"error.type": "java.net.UnknownHostException"}, {}, ("UnknownHostException", None)),
+        ({"error.type": "example.com"}, {}, ("example.com", None)),
         ({"error.type": "timeout"}, {}, ("timeout", None)),
         ({"netra.entity.error": "slow down"}, {}, (None, "slow down")),
         (
@@ -864,3 +879,33 @@ def test_a_span_of_nobody_keeps_its_attributes() -> None:
 def test_times_of_a_row_are_those_of_the_span() -> None:
     found = row({}, start_time_unix_nano=START, end_time_unix_nano=START + 5)
     assert (found["start_ns"], found["end_ns"], str(found["date"])) == (START, START + 5, "2026-03-01")
+
+
+def test_the_metadata_of_a_pydantic_ai_run_tell_user_and_tenant_and_the_conversation_its_session() -> None:
+    found = row(
+        {
+            "gen_ai.operation.name": "invoke_agent",
+            "gen_ai.conversation.id": "c1",
+            "metadata": json.dumps({"user_id": "u1", "tenant_id": "t1", "session_id": "other"}),
+        }
+    )
+    assert (found["session_id"], found["user_id"], found["tenant_id"]) == ("c1", "u1", "t1")
+
+
+def test_langsmith_has_no_place_for_the_environment_but_its_metadata() -> None:
+    assert row({**LANGSMITH, "langsmith.metadata.environment": "staging"})["environment"] == "staging"
+
+
+def test_version_7_of_the_vercel_sdk_tells_of_streams_and_users_in_attributes_of_its_own() -> None:
+    found = row(
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.client.operation.time_to_first_chunk": 0.05,
+            "ai.settings.context.sessionId": "s1",
+            "ai.settings.context.userId": "u1",
+            "ai.settings.context.tenantId": "t1",
+        }
+    )
+    assert (found["is_streaming"], found["ttft_ms"]) == (True, 50.0)
+    assert (found["session_id"], found["user_id"], found["tenant_id"]) == ("s1", "u1", "t1")
+    assert found["source"] == "vercel"

@@ -10,7 +10,7 @@ import pytest
 from google.protobuf.internal.encoder import _VarintBytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from insights_pipeline.lake.tables import REJECTS, SPANS
@@ -136,13 +136,15 @@ def test_a_broken_scope_does_not_hurt_the_next_resource() -> None:
     assert rejects.num_rows >= 1
 
 
-def test_logs_are_named_as_logs() -> None:
-    logs = ExportLogsServiceRequest()
-    record = logs.resource_logs.add().scope_logs.add().log_records.add()
-    record.time_unix_nano = START
-    record.body.string_value = "hello"
-    _, rejects = tables(logs.SerializeToString())
-    assert rejects.column("reason").to_pylist() == ["not a span (OTLP logs and metrics are not read)"]
+def test_metrics_are_one_reject_however_many_and_do_not_hide_spans() -> None:
+    metrics = ExportMetricsServiceRequest()
+    for name in ("gen_ai.client.token.usage", "sixteen.letters.", "x"):
+        metric = metrics.resource_metrics.add().scope_metrics.add().metrics.add(name=name, unit="{token}")
+        metric.sum.data_points.add(as_int=1, time_unix_nano=START)
+    body = metrics.SerializeToString()
+    spans, rejects = tables(body + request(make_span(name="here")).SerializeToString() + body)
+    assert spans.column("name").to_pylist() == ["here"]
+    assert rejects.column("reason").to_pylist() == ["metrics, which are not read"]
 
 
 @pytest.mark.parametrize(

@@ -144,14 +144,24 @@ def test_a_broken_document_is_one_reject_with_the_line_of_the_error() -> None:
 
 def test_other_signals_and_other_json_are_named() -> None:
     _, rejects = read(
-        "\n".join([json.dumps(body(span(1))), '{"resourceLogs": []}', '{"a": 1}', "[1]", '"x"'])
+        "\n".join(
+            [
+                json.dumps(body(span(1))),
+                '{"resourceLogs": []}',
+                '{"a": 1}',
+                "[1]",
+                '"x"',
+                *['{"resourceMetrics": []}'] * 3,
+            ]
+        )
     )
     assert [reject["reason"] for reject in rejects] == [
-        "logs or metrics, not traces",
         "no resourceSpans",
         "no resourceSpans",
         "the line holds no resourceSpans",
+        "metrics, which are not read",
     ]
+    assert rejects[-1]["position"] == "line 6"
 
 
 def test_ids_in_base64_are_told_from_hex() -> None:

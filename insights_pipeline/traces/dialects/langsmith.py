@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from insights_pipeline.traces.draft import Draft, identify, pop_text
 from insights_pipeline.traces.messages import read_messages
 from insights_pipeline.traces.records import Attributes, RawSpan
@@ -9,6 +11,8 @@ from insights_pipeline.traces.text import as_int, loads_container
 
 NAME = "langsmith"
 _METADATA = "langsmith.metadata."
+_TRACEBACK = "Traceback (most recent call last):"
+_RAISED = re.compile(r"([A-Za-z_][\w.]*)\((.*)\)", re.DOTALL)
 # `gen_ai.operation.name` is not to be trusted here: it calls a retriever `embeddings`.
 _KINDS = {
     "llm": "llm", "chain": "chain", "tool": "tool", "retriever": "retriever", "embedding": "embedding",
@@ -32,13 +36,51 @@ def fill(draft: Draft, raw: RawSpan, attributes: Attributes) -> None:
         draft.tool_name = draft.tool_name or raw.name
     _usage(draft, attributes)
     draft.app = pop_text(attributes, "langsmith.trace.session_name") or draft.app
-    tags = pop_text(attributes, "langsmith.span.tags")
-    draft.tags = [tag.strip() for tag in tags.split(",") if tag.strip()] if tags else draft.tags
+    draft.environment = (
+        pop_text(attributes, _METADATA + "environment") or draft.environment
+    )  # it has no other place
+    draft.tags = _tags(attributes.pop("langsmith.span.tags", None)) or draft.tags
+    draft.release = pop_text(attributes, _METADATA + "revision_id") or draft.release
+    if isinstance(streaming := attributes.pop("langsmith.request.streaming", None), bool):
+        draft.is_streaming = streaming
+    _errors(raw)
     if "langsmith.reference_example_id" in attributes or _METADATA + "reference_example_id" in attributes:
         draft.is_evaluation = True
     identify(draft, attributes, _METADATA)
     for key in [key for key in attributes if key.startswith(_METADATA + "LANGSMITH_")]:
         del attributes[key]
+
+
+def _tags(tags: object) -> list[str]:
+    """Tags as a list, or comma-joined as the OpenTelemetry mode writes them."""
+    found = tags.split(",") if isinstance(tags, str) else tags if isinstance(tags, list) else []
+    return [tag.strip() for tag in found if isinstance(tag, str) and tag.strip()]
+
+
+def _errors(raw: RawSpan) -> None:
+    """An error is `RateLimitError('…')` and its traceback in one text, under the type "Exception"."""
+    for event in raw.events:
+        text = event.attributes.get("exception.message") if event.name == "exception" else None
+        if not isinstance(text, str):
+            continue
+        said, mark, traceback = text.partition(_TRACEBACK)
+        if mark:
+            event.attributes["exception.stacktrace"] = mark + traceback
+        said = said.strip()
+        raised = _RAISED.fullmatch(said)
+        if raised is not None:
+            event.attributes["exception.type"] = raised[1]
+            said = _unquoted(raised[2])
+        event.attributes["exception.message"] = said
+
+
+def _unquoted(arguments: str) -> str:
+    """The one text that an exception was made with; several arguments stay as they are."""
+    quote = arguments[:1]
+    if quote not in ("'", '"') or len(arguments) < 2 or arguments[-1] != quote:
+        return arguments
+    inner = arguments[1:-1].replace("\\" + quote, "")
+    return arguments if quote in inner else arguments[1:-1].replace("\\" + quote, quote).replace("\\n", "\n")
 
 
 def _unwrapped(returned: str | None) -> str | None:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from insights_pipeline.traces.dialects.openllmetry import fill_legacy
-from insights_pipeline.traces.draft import CLIENTS, Draft, pop_text
+from insights_pipeline.traces.draft import CLIENTS, Draft, Sources, pop_text
 from insights_pipeline.traces.message_parts import Message
 from insights_pipeline.traces.messages import last_text, read_messages
 from insights_pipeline.traces.records import Attributes, RawSpan
-from insights_pipeline.traces.text import MISSING, as_float, loads_container
+from insights_pipeline.traces.text import MISSING, as_float, as_text, loads_container
 
 NAME = "netra"
 # `@task` sends entity task and span type TOOL, and there is no decorator for tools: the span type decides.
 _SPAN_TYPES = {"AGENT": "agent", "TOOL": "tool", "GENERATION": "llm", "LLM": "llm", "EMBEDDING": "embedding"}
 _ENTITY_TYPES = {"workflow": "workflow", "agent": "agent", "task": "task"}
+
+_SOURCES = Sources(
+    model=(as_text, ("netra.model",)),
+    provider=(as_text, ("netra.llm_system",)),
+    session_id=(as_text, ("netra.session_id",)),
+    user_id=(as_text, ("netra.user_id",)),
+    tenant_id=(as_text, ("netra.tenant_id",)),
+)
 
 
 def speaks(raw: RawSpan, roots: set[str]) -> bool:
@@ -23,15 +31,12 @@ def fill(draft: Draft, raw: RawSpan, attributes: Attributes) -> None:
     fill_legacy(draft, attributes)
     _kind(draft, attributes)
     _content(draft, attributes)
-    draft.model = pop_text(attributes, "netra.model") or draft.model
     client = attributes.get("netra.instrumentation.name")
-    provider = pop_text(attributes, "netra.llm_system") or draft.provider
-    draft.provider = provider or (client if client in CLIENTS else None)
+    _SOURCES.fill(draft, attributes)
+    if draft.provider is None and client in CLIENTS:
+        draft.provider = client
     if draft.kind == "tool":
         draft.tool_name = draft.tool_name or pop_text(attributes, "netra.task.name") or raw.name
-    draft.session_id = pop_text(attributes, "netra.session_id") or draft.session_id
-    draft.user_id = pop_text(attributes, "netra.user_id") or draft.user_id
-    draft.tenant_id = pop_text(attributes, "netra.tenant_id") or draft.tenant_id
     draft.cost_usd = _usage_cost(attributes) if draft.cost_usd is None else draft.cost_usd
     first = as_float(attributes.pop("gen_ai.performance.time_to_first_token", None))
     if first is not None and draft.is_streaming:  # elsewhere it is the whole latency

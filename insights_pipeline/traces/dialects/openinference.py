@@ -71,6 +71,10 @@ def _fullest(flat: Flattened, value: str | None, role: str) -> list[Message]:
     if (flat.messages and flat.whole) or value is None:
         return flat.messages
     said = read_messages(value, role)
+    if flat.messages and all(message["role"] == role for message in said):
+        return (
+            flat.messages
+        )  # of texts that name no roles none is a message: Agno writes the repr of its objects
     return said if len(said) >= len(flat.messages) else flat.messages
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from insights_pipeline.traces.draft import Draft, pop_first, pop_text
-from insights_pipeline.traces.messages import last_text, read_messages
+from insights_pipeline.traces.draft import Draft, Sources, identify, pop_first, pop_text
+from insights_pipeline.traces.messages import is_messages, last_text, read_messages
 from insights_pipeline.traces.records import Attributes, RawSpan
-from insights_pipeline.traces.text import as_float, as_int
+from insights_pipeline.traces.text import as_float, as_int, as_text, loads_container
 
 NAME = "otel_genai"
 _KINDS = {
@@ -24,7 +24,42 @@ EVENTS = {
     "gen_ai.tool.message": "tool", "gen_ai.choice": "assistant", "gen_ai.content.prompt": "user",
     "gen_ai.content.completion": "assistant", "gen_ai.evaluation.result": "",
 }  # fmt: skip
-_OUTPUT_EVENTS = frozenset({"gen_ai.choice", "gen_ai.content.completion"})
+OUTPUT_EVENTS = frozenset({"gen_ai.choice", "gen_ai.content.completion"})
+
+
+_SOURCES = Sources(
+    model=(as_text, ("gen_ai.response.model", "gen_ai.request.model")),
+    provider=(as_text, ("gen_ai.provider.name", "gen_ai.system")),
+    prompt_tokens=(as_int, ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens")),
+    completion_tokens=(as_int, ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens")),
+    total_tokens=(as_int, ("gen_ai.usage.total_tokens", "llm.usage.total_tokens")),
+    cached_tokens=(
+        as_int,
+        (
+            "gen_ai.usage.cache_read.input_tokens",
+            "gen_ai.usage.cache_read_input_tokens",
+            "gen_ai.usage.details.cache_read_tokens",
+        ),
+    ),
+    cache_write_tokens=(
+        as_int,
+        (
+            "gen_ai.usage.cache_creation.input_tokens",
+            "gen_ai.usage.cache_creation_input_tokens",
+            "gen_ai.usage.details.cache_write_tokens",
+        ),
+    ),
+    reasoning_tokens=(
+        as_int,
+        (
+            "gen_ai.usage.reasoning.output_tokens",
+            "gen_ai.usage.reasoning_tokens",
+            "gen_ai.usage.details.reasoning_tokens",
+            "llm.usage.reasoning_tokens",
+        ),
+    ),
+    cost_usd=(as_float, ("operation.cost",)),
+)
 
 
 def speaks(raw: RawSpan, roots: set[str]) -> bool:
@@ -34,56 +69,21 @@ def speaks(raw: RawSpan, roots: set[str]) -> bool:
 def fill(draft: Draft, raw: RawSpan, attributes: Attributes) -> None:
     """Read the current names and those of v1.36 and before; message and tool content may be JSON text or structured."""
     operation = pop_text(attributes, "gen_ai.operation.name")
-    _model_and_tokens(draft, attributes)
+    _SOURCES.fill(draft, attributes)
     if operation is not None:
         draft.kind = _KINDS.get(operation, draft.kind)
     elif draft.kind is None and draft.model is not None:
         draft.kind = "llm"
+    elif draft.kind is None and "gen_ai.tool.call.id" in attributes:
+        draft.kind = "tool"
     draft.tool_name = pop_text(attributes, "gen_ai.tool.name") or draft.tool_name
+    if isinstance(metadata := loads_container(attributes.get("metadata")), dict):  # of a run of pydantic-ai
+        identify(draft, metadata)
     draft.session_id = pop_text(attributes, "gen_ai.conversation.id") or draft.session_id
     _content(draft, attributes)
     _streaming(draft, attributes)
     if raw.events:
         _events(draft, raw)
-
-
-def _model_and_tokens(draft: Draft, attributes: Attributes) -> None:
-    draft.model = pop_text(attributes, "gen_ai.response.model", "gen_ai.request.model") or draft.model
-    draft.provider = pop_text(attributes, "gen_ai.provider.name", "gen_ai.system") or draft.provider
-    take = attributes.pop
-    draft.prompt_tokens = as_int(
-        pop_first(attributes, "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens")
-    )
-    draft.completion_tokens = as_int(
-        pop_first(attributes, "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens")
-    )
-    draft.total_tokens = as_int(pop_first(attributes, "gen_ai.usage.total_tokens", "llm.usage.total_tokens"))
-    draft.cached_tokens = as_int(
-        pop_first(
-            attributes,
-            "gen_ai.usage.cache_read.input_tokens",
-            "gen_ai.usage.cache_read_input_tokens",
-            "gen_ai.usage.details.cache_read_tokens",
-        )
-    )
-    draft.cache_write_tokens = as_int(
-        pop_first(
-            attributes,
-            "gen_ai.usage.cache_creation.input_tokens",
-            "gen_ai.usage.cache_creation_input_tokens",
-            "gen_ai.usage.details.cache_write_tokens",
-        )
-    )
-    draft.reasoning_tokens = as_int(
-        pop_first(
-            attributes,
-            "gen_ai.usage.reasoning.output_tokens",
-            "gen_ai.usage.reasoning_tokens",
-            "gen_ai.usage.details.reasoning_tokens",
-            "llm.usage.reasoning_tokens",
-        )
-    )
-    draft.cost_usd = as_float(take("operation.cost", None))
 
 
 def _content(draft: Draft, attributes: Attributes) -> None:
@@ -94,7 +94,7 @@ def _content(draft: Draft, attributes: Attributes) -> None:
     if inputs is not None:
         draft.inputs = read_messages(inputs, "user")
     if instructions is not None and not any(message["role"] == "system" for message in draft.inputs):
-        draft.inputs = [*_instructions(instructions), *draft.inputs]
+        draft.inputs = [*instructions_of(instructions), *draft.inputs]
     if outputs is not None:
         draft.outputs = read_messages(outputs, "assistant")
     if whole is not None and inputs is None:
@@ -106,8 +106,11 @@ def _content(draft: Draft, attributes: Attributes) -> None:
     draft.output = pop_text(attributes, "tool_response") or draft.output
 
 
-def _instructions(value: Any) -> list[dict[str, Any]]:
+def instructions_of(value: Any) -> list[dict[str, Any]]:
     """System instructions are a list of parts, without the message around them."""
+    parts = loads_container(value)
+    if isinstance(parts, list) and not is_messages(parts):
+        value = {"role": "system", "parts": parts}
     texts = [message["content"] for message in read_messages(value, "system") if message["content"]]
     return [{"role": "system", "content": "\n".join(texts)}] if texts else []
 
@@ -118,9 +121,16 @@ def _streaming(draft: Draft, attributes: Attributes) -> None:
     )
     if isinstance(streaming, bool):
         draft.is_streaming = streaming
-    first = as_float(attributes.pop("gen_ai.response.time_to_first_chunk", None))
+    first = as_float(
+        pop_first(
+            attributes,
+            "gen_ai.response.time_to_first_chunk",
+            "gen_ai.client.operation.time_to_first_chunk",  # Vercel AI SDK 7
+        )
+    )
     if first is not None:
         draft.ttft_ms = first * 1_000
+        draft.is_streaming = draft.is_streaming is not False
 
 
 def _events(draft: Draft, raw: RawSpan) -> None:
@@ -137,7 +147,7 @@ def _events(draft: Draft, raw: RawSpan) -> None:
             body = event.attributes
             value = body.get("message") or body.get("gen_ai.prompt") or body.get("gen_ai.completion") or body
             found = read_messages({"role": role, **value} if isinstance(value, dict) else value, role)
-            if event.name in _OUTPUT_EVENTS:
+            if event.name in OUTPUT_EVENTS:
                 draft.outputs = [*draft.outputs, *found]
             else:
                 draft.inputs = [*draft.inputs, *found]

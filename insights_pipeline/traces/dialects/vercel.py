@@ -1,4 +1,4 @@
-"""Vercel AI SDK up to version 5: `ai.*` (read in its documentation, not captured)."""
+"""Vercel AI SDK: `ai.*` up to version 5; since version 7 `gen_ai.*`, with the program's own context in `ai.*`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from insights_pipeline.traces.text import as_float, as_int, loads_container
 
 NAME = "vercel"
 _METADATA = "ai.telemetry.metadata."
+_CONTEXT = "ai.settings.context."
 # The outer span of a call is the whole loop of steps, the `do…` span is one call of the model.
 _KINDS = {
     "ai.generateText": "agent", "ai.streamText": "agent", "ai.generateObject": "agent", "ai.streamObject": "agent",
@@ -40,6 +41,7 @@ def fill(draft: Draft, raw: RawSpan, attributes: Attributes) -> None:
         draft.ttft_ms, draft.is_streaming = first, True
     draft.tool_name = pop_text(attributes, "ai.toolCall.name") or draft.tool_name
     identify(draft, attributes, _METADATA)
+    identify(draft, attributes, _CONTEXT)
 
 
 def _content(draft: Draft, attributes: Attributes) -> None:

@@ -1,4 +1,4 @@
-"""OTLP/JSON to spans: one request a line, or one document; ids in hex, 64-bit integers as strings."""
+"""OTLP/JSON to records: one request a line, or one document; ids in hex, 64-bit integers as strings."""
 
 from __future__ import annotations
 
@@ -8,16 +8,27 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from insights_pipeline.traces.otlp.values import NESTED_TOO_DEEP, finite, is_vector, keep
+from insights_pipeline.traces.dialects.genai_events import Found, Ignored
+from insights_pipeline.traces.otlp.json_logs import read_logs_request
+from insights_pipeline.traces.otlp.json_values import (
+    attributes_of,
+    integer_of,
+    list_of,
+    member,
+    object_of,
+    objects_of,
+    string_of,
+)
 from insights_pipeline.traces.otlp.window import Window
 from insights_pipeline.traces.records import Attributes, Event, RawSpan, Record, Reject, excerpt
-from insights_pipeline.traces.text import MAX_DEPTH, MISSING, as_float
+from insights_pipeline.traces.text import MISSING
 
 MAX_LINE_BYTES = 64 * 2**20
 MAX_DOCUMENT_BYTES = 256 * 2**20
 _STATUS = {"STATUS_CODE_UNSET": 0, "STATUS_CODE_OK": 1, "STATUS_CODE_ERROR": 2}
-_REQUEST_KEYS = ("resourceSpans", "resource_spans")
-_OTHER_SIGNALS = ("resourceLogs", "resourceMetrics", "resource_logs", "resource_metrics")
+_SPANS, _LOGS = ("resourceSpans", "resource_spans"), ("resourceLogs", "resource_logs")
+_METRICS = ("resourceMetrics", "resource_metrics")
+_REQUEST_KEYS = frozenset((*_SPANS, *_LOGS, *_METRICS))
 _AS_JSON = "Export as OTLP/JSON: one request a line, or one JSON document."
 _HEX_IDS = (
     "OTLP/JSON writes ids in hex; a generic protobuf-to-JSON printer writes base64. Use an OTLP exporter."
@@ -29,8 +40,8 @@ class Line(NamedTuple):
     data: bytes | None  # None: longer than MAX_LINE_BYTES
 
 
-def read_json(window: Window) -> Iterator[Record]:
-    """Spans of JSON text: requests a line each, one request, or a list of requests.
+def read_json(window: Window) -> Iterator[Found]:
+    """Spans and log records of JSON text: requests a line each, one request, or a list of requests.
 
     As soon as a line is a request by itself the text is read line by line, with one request in memory at a time.
     Until then it may be one document, so its lines are gathered, up to 256 MiB.
@@ -118,10 +129,10 @@ def _parse(data: bytes | None) -> Any:
 def _is_request(value: Any) -> bool:
     if isinstance(value, list):
         return bool(value) and all(isinstance(item, dict) for item in value) and any(map(_is_request, value))
-    return isinstance(value, dict) and any(key in value for key in _REQUEST_KEYS)
+    return isinstance(value, dict) and not _REQUEST_KEYS.isdisjoint(value)
 
 
-def _line(line: Line) -> Iterator[Record]:
+def _line(line: Line) -> Iterator[Found]:
     if line.data is None or line.data.strip():
         parsed = _parse(line.data)
         if isinstance(parsed, (dict, list)):
@@ -138,7 +149,7 @@ def _bad_line(line: Line) -> Reject:
     return Reject(f"line {line.number}", reason, _AS_JSON, excerpt(line.data))
 
 
-def _document(data: bytes) -> Iterator[Record]:
+def _document(data: bytes) -> Iterator[Found]:
     parsed = _parse(data.removeprefix(b"\xef\xbb\xbf"))
     if isinstance(parsed, (dict, list)):
         yield from _requests(parsed, "")
@@ -151,27 +162,29 @@ def _document(data: bytes) -> Iterator[Record]:
     yield Reject(position, reason, _AS_JSON, excerpt(data[:8_000]))
 
 
-def _requests(value: Any, where: str) -> Iterator[Record]:
-    """Spans of a request or of a list of them; counted through, so that `span 3` finds the third."""
+def _requests(value: Any, where: str) -> Iterator[Found]:
+    """Records of a request or of a list of them; counted through, so that `span 3` finds the third."""
     number = 0
     for index, request in enumerate(value if isinstance(value, list) else [value]):
         place = f"{where}request {index + 1}, " if isinstance(value, list) else where
-        if not isinstance(request, dict) or not (any(key in request for key in _REQUEST_KEYS) or not request):
-            signal = isinstance(request, dict) and any(key in request for key in _OTHER_SIGNALS)
-            reason = "logs or metrics, not traces" if signal else "no resourceSpans"
-            yield Reject(place.rstrip(", ") or "document", reason, _AS_JSON, excerpt(str(request)[:2_000]))
+        if not isinstance(request, dict) or (request and _REQUEST_KEYS.isdisjoint(request)):
+            position = place.rstrip(", ") or "document"
+            yield Reject(position, "no resourceSpans", _AS_JSON, excerpt(str(request)[:2_000]))
             continue
-        for record in _request(request, place, number):
-            number += 1
-            yield record
+        if any(key in request for key in _METRICS):
+            yield Ignored("metric", place.rstrip(", ") or "document")
+        for reader in (_request, read_logs_request):
+            for record in reader(request, place, number):
+                number += 1
+                yield record
 
 
 def _request(request: dict[str, Any], place: str, number: int) -> Iterator[Record]:
-    for resource_spans in _objects(request, "resourceSpans", "resource_spans"):
-        resource = _attributes(_object(resource_spans, "resource").get("attributes"))
-        for scope_spans in _objects(resource_spans, "scopeSpans", "scope_spans"):
-            scope = _string(_object(scope_spans, "scope").get("name"))
-            for span in _list(scope_spans, "spans", "spans"):
+    for resource_spans in objects_of(request, "resourceSpans", "resource_spans"):
+        resource = attributes_of(object_of(resource_spans, "resource").get("attributes"))
+        for scope_spans in objects_of(resource_spans, "scopeSpans", "scope_spans"):
+            scope = string_of(object_of(scope_spans, "scope").get("name"))
+            for span in list_of(scope_spans, "spans", "spans"):
                 number += 1
                 position = f"{place}span {number}"
                 if isinstance(span, dict):
@@ -183,107 +196,31 @@ def _request(request: dict[str, Any], place: str, number: int) -> Iterator[Recor
 
 
 def _span(span: dict[str, Any], resource: Attributes, scope: str, position: str) -> Record:
-    trace_id = _string(_get(span, "traceId", "trace_id")).lower()
-    span_id = _string(_get(span, "spanId", "span_id")).lower()
+    trace_id = string_of(member(span, "traceId", "trace_id")).lower()
+    span_id = string_of(member(span, "spanId", "span_id")).lower()
     if (len(trace_id), len(span_id)) == (24, 12) and trace_id.endswith("="):
         return Reject(position, "the ids are base64, not hex", _HEX_IDS, excerpt(str(span)[:2_000]))
-    status = _object(span, "status")
+    status = object_of(span, "status")
     code = status.get("code", 0)
     return RawSpan(
         trace_id,
         span_id,
-        _string(_get(span, "parentSpanId", "parent_span_id")).lower(),
-        _string(span.get("name")),
-        _integer(_get(span, "startTimeUnixNano", "start_time_unix_nano")) or 0,
-        _integer(_get(span, "endTimeUnixNano", "end_time_unix_nano")) or 0,
-        _STATUS.get(code, 0) if isinstance(code, str) else _integer(code) or 0,
-        _string(status.get("message")),
-        _attributes(span.get("attributes")),
+        string_of(member(span, "parentSpanId", "parent_span_id")).lower(),
+        string_of(span.get("name")),
+        integer_of(member(span, "startTimeUnixNano", "start_time_unix_nano")) or 0,
+        integer_of(member(span, "endTimeUnixNano", "end_time_unix_nano")) or 0,
+        _STATUS.get(code, 0) if isinstance(code, str) else integer_of(code) or 0,
+        string_of(status.get("message")),
+        attributes_of(span.get("attributes")),
         tuple(
             Event(
-                _string(event.get("name")),
-                _integer(_get(event, "timeUnixNano", "time_unix_nano")) or 0,
-                _attributes(event.get("attributes")),
+                string_of(event.get("name")),
+                integer_of(member(event, "timeUnixNano", "time_unix_nano")) or 0,
+                attributes_of(event.get("attributes")),
             )
-            for event in _objects(span, "events", "events")
+            for event in objects_of(span, "events", "events")
         ),
         resource,
         scope,
         position,
     )
-
-
-def _attributes(items: object) -> Attributes:
-    found: Attributes = {}
-    for item in items if isinstance(items, list) else ():
-        if isinstance(item, dict) and isinstance(key := item.get("key"), str):
-            value = _value(item.get("value"), key, 0)
-            if keep(value):
-                found[key] = value
-    return found
-
-
-def _value(value: object, key: str, depth: int) -> Any:
-    if not isinstance(value, dict):
-        return None
-    for kind, content in value.items():
-        if kind == "stringValue" or kind == "string_value" or kind == "bytesValue" or kind == "bytes_value":
-            return content if isinstance(content, str) else None
-        if kind == "intValue" or kind == "int_value":
-            return _integer(content)
-        if kind == "boolValue" or kind == "bool_value":
-            return content if isinstance(content, bool) else None
-        if kind == "doubleValue" or kind == "double_value":
-            return finite(content) if isinstance(content, float) else as_float(content)
-        if kind in ("arrayValue", "array_value", "kvlistValue", "kvlist_value"):
-            return NESTED_TOO_DEEP if depth >= MAX_DEPTH else _nested(kind, content, key, depth)
-    return None
-
-
-def _nested(kind: str, content: object, key: str, depth: int) -> Any:
-    items = content.get("values") if isinstance(content, dict) else None
-    if not isinstance(items, list):
-        items = []
-    if kind.startswith("array"):
-        if is_vector(key, len(items), items and isinstance(items[0], dict) and "doubleValue" in items[0]):
-            return None
-        return [_value(item, "", depth + 1) for item in items]
-    return {
-        str(item.get("key")): _value(item.get("value"), str(item.get("key")), depth + 1)
-        for item in items
-        if isinstance(item, dict)
-    }
-
-
-def _integer(value: object) -> int | None:
-    """A 64-bit integer as a number or as a string."""
-    if isinstance(value, str) and len(value) <= 20 and value.isascii() and value.lstrip("-").isdigit():
-        value = int(value)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if -(2**63) <= value < 2**64 else None
-
-
-def _get(value: dict[str, Any], camel: str, snake: str) -> Any:
-    found = value.get(camel)
-    return value.get(snake) if found is None else found
-
-
-def _string(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _object(value: dict[str, Any], key: str) -> dict[str, Any]:
-    found = value.get(key)
-    return found if isinstance(found, dict) else {}
-
-
-def _list(value: dict[str, Any], camel: str, snake: str) -> list[Any]:
-    found = _get(value, camel, snake)
-    return found if isinstance(found, list) else []
-
-
-def _objects(value: dict[str, Any], camel: str, snake: str) -> Iterator[dict[str, Any]]:
-    return (item for item in _list(value, camel, snake) if isinstance(item, dict))

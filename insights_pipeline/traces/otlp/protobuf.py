@@ -1,4 +1,4 @@
-"""OTLP protobuf to spans: a walk over the wire format, one span in memory at a time.
+"""OTLP protobuf to records: a walk over the wire format, one span in memory at a time.
 
 Walked down to the single Span, a file of any size needs no more memory than its largest span, a truncated file
 gives every span before the cut, a broken span costs only itself, and rejects carry their byte position.
@@ -6,24 +6,27 @@ gives every span before the cut, a broken span costs only itself, and rejects ca
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from typing import Any
 
 from google.protobuf.message import DecodeError
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from insights_pipeline.traces.otlp.values import NESTED_TOO_DEEP, finite, is_vector, keep
+from insights_pipeline.traces.dialects.genai_events import Found, Ignored, LogEvent, is_event, read_event
+from insights_pipeline.traces.otlp.attributes import (
+    RawAttributesSpan,
+    any_value,
+    attributes_from_bytes,
+    attributes_from_messages,
+)
+from insights_pipeline.traces.otlp.signals import signal_of
 from insights_pipeline.traces.otlp.window import Window
-from insights_pipeline.traces.records import Attributes, Event, RawSpan, Record, Reject, excerpt
-from insights_pipeline.traces.text import MAX_DEPTH
+from insights_pipeline.traces.records import Attributes, Event, RawSpan, Reject, excerpt
 
 MAX_SPAN_BYTES = 64 * 2**20
 _RESOURCE_SPANS, _RESOURCE, _SCOPE_SPANS, _SCOPE, _SPANS = 1, 1, 2, 1, 2
-# A log record begins with a time or a severity: in a span those fields have other wire types.
-_LOG_TAGS = (b"\x09", b"\x10", b"\x59")
 _NO_EVENTS: tuple[Event, ...] = ()
 
 
@@ -35,8 +38,10 @@ class TruncatedError(Exception):
     """The stream ends in the middle of a message."""
 
 
-def read_protobuf(window: Window) -> Iterator[Record]:
-    """Spans of one ExportTraceServiceRequest (also several of them joined), or of length-prefixed ones.
+def read_protobuf(window: Window) -> Iterator[Found]:
+    """Spans and log records of one Export…ServiceRequest (also several of them joined), or of length-prefixed ones.
+
+    The requests of traces, logs and metrics are nested alike, so what a record is shows in the record itself.
 
     A bare request starts with the tag of `resource_spans`, 0x0A. Otherwise the first bytes are a length and the
     tag follows it: as a varint (protobuf's delimited streams), or as 4 bytes, most significant first (the file
@@ -68,7 +73,7 @@ def _framing(window: Window) -> str | None:
     raise MalformedError("neither OTLP protobuf nor JSON")
 
 
-def _delimited(window: Window, prefix: str) -> Iterator[Record]:
+def _delimited(window: Window, prefix: str) -> Iterator[Found]:
     while window.fill(1):
         if prefix == "varint":
             length = _varint(window)
@@ -80,7 +85,7 @@ def _delimited(window: Window, prefix: str) -> Iterator[Record]:
         yield from _within(window, end, _request(window, end))
 
 
-def _request(window: Window, end: int | None) -> Iterator[Record]:
+def _request(window: Window, end: int | None) -> Iterator[Found]:
     for field, after in _fields(window, end):
         if field == _RESOURCE_SPANS:
             yield from _within(window, after, _resource_spans(window, after))
@@ -88,16 +93,16 @@ def _request(window: Window, end: int | None) -> Iterator[Record]:
         raise TruncatedError
 
 
-def _resource_spans(window: Window, end: int) -> Iterator[Record]:
+def _resource_spans(window: Window, end: int) -> Iterator[Found]:
     resource: Attributes = {}
     for field, after in _fields(window, end):
         if field == _RESOURCE:
-            resource = _attributes(_parse(window, after, Resource).attributes)
+            resource = attributes_from_messages(_parse(window, after, Resource).attributes)
         elif field == _SCOPE_SPANS:
             yield from _within(window, after, _scope_spans(window, after, resource))
 
 
-def _scope_spans(window: Window, end: int, resource: Attributes) -> Iterator[Record]:
+def _scope_spans(window: Window, end: int, resource: Attributes) -> Iterator[Found]:
     scope = ""
     for field, after in _fields(window, end):
         if field == _SCOPE:
@@ -106,7 +111,7 @@ def _scope_spans(window: Window, end: int, resource: Attributes) -> Iterator[Rec
             yield _span(window, after, resource, scope)
 
 
-def _within(window: Window, end: int, records: Iterator[Record]) -> Iterator[Record]:
+def _within(window: Window, end: int, records: Iterator[Found]) -> Iterator[Found]:
     """The records of one message; what is broken inside it does not hurt what follows it."""
     try:
         yield from records
@@ -178,7 +183,7 @@ def _parse(window: Window, after: int, kind: type[Any]) -> Any:
         raise MalformedError(f"a {kind.DESCRIPTOR.name} cannot be decoded") from error
 
 
-def _span(window: Window, after: int, resource: Attributes, scope: str) -> Record:
+def _span(window: Window, after: int, resource: Attributes, scope: str) -> Found:
     position = f"byte {window.position}"
     if after - window.position > MAX_SPAN_BYTES:
         size = after - window.position
@@ -187,13 +192,18 @@ def _span(window: Window, after: int, resource: Attributes, scope: str) -> Recor
         )
     data = _take(window, after)
     try:
-        span = Span.FromString(data)
-    except DecodeError:
-        span = None
-    if span is None or not span.trace_id:
-        if data[:1] in _LOG_TAGS:
-            reason = "not a span (OTLP logs and metrics are not read)"
-            return Reject(position, reason, "Send what goes to /v1/traces.", excerpt(data))
+        span = RawAttributesSpan.FromString(data)
+        attributes = attributes_from_bytes(span.attributes)
+    except (DecodeError, UnicodeDecodeError):
+        span, attributes = None, {}
+    if (
+        span is None or not span.start_time_unix_nano
+    ):  # in log records and metrics it is another kind of field
+        signal = signal_of(data)
+        if signal == "log":
+            return _log(data, position)
+        if signal == "metric":
+            return Ignored("metric", position)
         if span is None:
             remedy = "Export the span again, with text as valid UTF-8."
             return Reject(position, "the span cannot be decoded", remedy, excerpt(data))
@@ -201,7 +211,11 @@ def _span(window: Window, after: int, resource: Attributes, scope: str) -> Recor
     events = _NO_EVENTS
     if span.events:
         events = tuple(
-            Event(event.name, event.time_unix_nano, _attributes(event.attributes) if event.attributes else {})
+            Event(
+                event.name,
+                event.time_unix_nano,
+                attributes_from_messages(event.attributes) if event.attributes else {},
+            )
             for event in span.events
         )
     return RawSpan(
@@ -213,7 +227,7 @@ def _span(window: Window, after: int, resource: Attributes, scope: str) -> Recor
         span.end_time_unix_nano,
         status.code,
         status.message,
-        _attributes(span.attributes),
+        attributes,
         events,
         resource,
         scope,
@@ -221,38 +235,27 @@ def _span(window: Window, after: int, resource: Attributes, scope: str) -> Recor
     )
 
 
-def _attributes(items: Any) -> Attributes:
-    """Key-values as a dict. `string_value` first: nearly all are strings, and asking costs less than `WhichOneof`."""
-    found: Attributes = {}
-    for item in items:
-        value = item.value
-        if text := value.string_value:
-            found[item.key] = text
-        elif keep(converted := _value(value, item.key, 0)):
-            found[item.key] = converted
-    return found
-
-
-def _value(value: AnyValue, key: str, depth: int) -> Any:
-    kind = value.WhichOneof("value")
-    if kind == "int_value" or kind == "bool_value" or kind == "string_value":
-        return getattr(value, kind)
-    if kind == "double_value":
-        return finite(value.double_value)
-    if kind is None:
-        return None
-    if kind == "bytes_value":
-        return base64.b64encode(value.bytes_value).decode()  # as OTLP/JSON spells it
-    if depth >= MAX_DEPTH:
-        return NESTED_TOO_DEEP
-    if kind == "array_value":
-        items = value.array_value.values
-        if is_vector(key, len(items), items and items[0].WhichOneof("value") == "double_value"):
-            return None
-        return [_value(item, "", depth + 1) for item in items]
-    if kind == "kvlist_value":
-        return {item.key: _value(item.value, item.key, depth + 1) for item in value.kvlist_value.values}
-    return None
+def _log(data: bytes, position: str) -> Found:
+    try:
+        log = LogRecord.FromString(data)
+    except DecodeError:
+        remedy = "Export the log record again, with text as valid UTF-8."
+        return Reject(position, "the log record cannot be decoded", remedy, excerpt(data))
+    named = (item.value.string_value for item in log.attributes if item.key == "event.name")
+    name = log.event_name or next(named, "")
+    if not is_event(name):
+        return Ignored("log", position)
+    return read_event(
+        LogEvent(
+            name,
+            log.trace_id.hex(),
+            log.span_id.hex(),
+            log.time_unix_nano or log.observed_time_unix_nano,
+            attributes_from_messages(log.attributes),
+            any_value(log.body, "", 0),
+            position,
+        )
+    )
 
 
 def _reject(window: Window, reason: str, remedy: str) -> Reject:

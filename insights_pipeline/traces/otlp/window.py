@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 CHUNK = 1 << 20
+_FEED = 1 << 14  # of gzip: what follows a member is copied for each, and there may be a million empty ones
 # gzip can reach 1,032 to 1; real trace files stay below 60. Small files may be as repetitive as they like.
 MAX_RATIO = 200
 _RATIO_FROM = 256 * CHUNK
@@ -123,7 +124,7 @@ def _gunzip(raw: BinaryIO) -> Callable[[int], bytes]:
             if unpack.eof:
                 pending = unpack.unused_data.lstrip(b"\0")  # padding between members
                 unpack, begun, full = zlib.decompressobj(wbits=31), False, False
-            if not pending and not full and not (pending := raw.read(CHUNK)):
+            if not pending and not full and not (pending := raw.read(_FEED)):
                 if begun:
                     raise EOFError("the compressed file is cut")
                 return b""

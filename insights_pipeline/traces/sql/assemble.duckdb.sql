@@ -1,4 +1,4 @@
--- Follows `one_of_each`. Spans to traces: numbers from light columns first; long texts are read only of the few
+-- Follows `contents`. Spans to traces: numbers from light columns first; long texts are read only of the few
 -- spans that give a trace its words, and never pass through a sort.
 -- A span is known here by (trace_no, ordinal): two integers instead of two strings.
 ,
@@ -32,7 +32,7 @@ bounded AS NOT MATERIALIZED (
             CASE WHEN total_tokens BETWEEN -$max_tokens AND $max_tokens THEN total_tokens END AS total_tokens,
             CASE WHEN cost_usd BETWEEN 0 AND $max_cost_usd THEN cost_usd END AS cost_usd
         )
-    FROM one_of_each
+    FROM whole
 ),
 
 light AS MATERIALIZED (
@@ -208,7 +208,7 @@ texts AS NOT MATERIALIZED (
         error_type,
         error_message,
         attributes
-    FROM one_of_each AS spans
+    FROM whole AS spans
     INNER JOIN wanted
         ON
             wanted.trace_id = spans.trace_id
@@ -248,13 +248,37 @@ words AS (
     GROUP BY trace_no
 ),
 
--- of two scores of one name the later span's counts
+-- What was sent last of each score that came apart from its trace.
+judgements AS (
+    SELECT starts.trace_no, feedback.name, feedback.value, feedback.at_ns, feedback.ingested_ns, feedback.score_id
+    FROM feedback
+    INNER JOIN starts
+        ON
+            starts.trace_id = feedback.trace_id
+            AND feedback.date BETWEEN starts.start_date - $horizon_days AND starts.start_date + $horizon_days
+    WHERE feedback.trace_id >= $low AND feedback.trace_id < $high
+    QUALIFY row_number() OVER (
+        PARTITION BY starts.trace_no, feedback.score_id
+        ORDER BY feedback.ingested_ns DESC NULLS LAST, feedback.at_ns DESC NULLS LAST, md5(to_json(feedback)) DESC
+    ) = 1
+),
+
+-- Of scores of one name the newest counts: on spans the later span's, before them those that came apart. A label
+-- without a value, and what was taken back (neither of them), is no score and hides none.
 scores AS (
-    SELECT trace_no, name, arg_max(score, ordinal) AS score
+    SELECT trace_no, name, arg_max(score, standing) AS score
     FROM (
-        SELECT trace_no, ordinal, entry.key AS name, try_cast(entry.value AS DOUBLE) AS score
+        SELECT
+            trace_no,
+            entry.key AS name,
+            try_cast(entry.value AS DOUBLE) AS score,
+            row(false, ordinal, 0::BIGINT, '') AS standing
         FROM light, json_each(light.feedback) AS entry
         WHERE light.feedback IS NOT NULL AND json_valid(light.feedback)
+        UNION ALL
+        SELECT trace_no, name, value, row(true, at_ns, ingested_ns, score_id)
+        FROM judgements
+        WHERE name IS NOT NULL
     )
     WHERE isfinite(score)
     GROUP BY trace_no, name

@@ -1,5 +1,5 @@
--- Follows `one_of_each`. Sorted so that like compresses with like and a reader of one trace skips row groups.
+-- Follows `contents`. Sorted so that like compresses with like and a reader of one trace skips row groups.
 SELECT *
-FROM one_of_each
+FROM whole
 WHERE date BETWEEN $first AND $last
 ORDER BY date, trace_id, start_ns, span_id
