@@ -1,35 +1,66 @@
-"""`insights ingest` and `insights rejects`: files into the spans table, and what could not be read."""
+"""`insights ingest` and `insights rejects`: files into the tables, and what could not be read."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from insights_pipeline.cli.output import JSON, open_engine, print_json, table
+from insights_pipeline.cli.dry_run import tell_preview
+from insights_pipeline.cli.output import JSON, open_engine, parse_day, print_json, table
+from insights_pipeline.cli.stopping import stop_on_signal
 
 if TYPE_CHECKING:
+    from insights_pipeline.traces.exports.mapping import Mapping
     from insights_pipeline.traces.ingest import IngestReport
+    from insights_pipeline.traces.preview import Preview
 
 _REJECTS_SHOWN = 10
+_STOPPED = 130
 # Lies in a lake that holds nothing but the demo's traffic: only such a lake is ever emptied, by a new demo.
 DEMO_MARK = "MADE_BY_DEMO"
 
 
 def ingest(
-    paths: list[Path] = typer.Argument(
-        ..., help="OTLP files (protobuf or JSON, also .gz) or folders of them."
+    paths: list[Path] = typer.Argument(..., help="Trace files of any format below, or folders of them."),
+    format_: str = typer.Option(
+        "auto", "--format", help="auto, otlp, langsmith, langfuse, openai-chat, phoenix or map."
+    ),
+    map_: str | None = typer.Option(
+        None, "--map", help="Where the fields are: a TOML file, or tau_bench, tau2_bench, swe_agent."
+    ),
+    at: str | None = typer.Option(
+        None,
+        "--at",
+        help="Day of chats without times (YYYY-MM-DD). Default: when their file was changed last.",
+    ),
+    environment: str | None = typer.Option(
+        None, "--environment", help="Environment of all that is read, whatever it says itself."
+    ),
+    tenant: str | None = typer.Option(
+        None, "--tenant", help="Tenant of all that is read, whatever it says itself."
+    ),
+    dry_run: bool = typer.Option(
+        False,
+        "--dry-run",
+        help="Read the first 100 records of each format, say what they become, write nothing.",
     ),
     strict: bool = typer.Option(False, "--strict", help="Exit 1 when any record was rejected."),
     as_json: bool = JSON,
 ) -> None:
-    """Read trace files into the spans table. A span that was read before is replaced, not doubled.
+    """Read trace files into the tables. A span that was read before is replaced, not doubled.
 
-    A record that cannot be read is kept in the rejects table with its reason, and the rest goes on.
+    Formats are told by content: OTLP (protobuf, JSON); LangSmith (runs, bulk export, feedback); Langfuse (API, blob
+    export, scores); Phoenix (spans, annotations); OpenAI chat histories; anything else with --map. JSON, JSON lines,
+    CSV, TSV and Parquet, also .gz and .zst.
+
+    A record that cannot be read is kept in the rejects table with its reason, and the rest goes on. After Ctrl-C (or
+    worse) the same command continues where it stopped.
 
     Examples:
 
@@ -37,15 +68,39 @@ def ingest(
 
       insights ingest exports/ more.jsonl.gz --strict
 
+      insights ingest langfuse-export/ --dry-run
+
+      insights ingest chats.jsonl --format openai-chat --at 2026-03-01
+
+      insights ingest results.json --map tau2_bench
+
+      insights ingest calls.parquet --map map.toml --environment staging
+
       insights ingest traces.json --json
     """
-    _keep_from_the_demo()
-    report = bring(paths)
-    if as_json:
-        print_json(asdict(report))
+    from insights_pipeline.traces.exports.mapping import load_mapping
+
+    mapping = load_mapping(map_) if map_ else None
+    if dry_run:
+        found = _preview(paths, format_, mapping, parse_day(at))
+        rejected = sum(preview.rejects for preview in found)
+        if as_json:
+            print_json({"dry_run": [asdict(preview) for preview in found]})
+        else:
+            tell_preview(found)
     else:
-        _tell(report)
-    if strict and report.rejects:
+        _keep_from_the_demo()
+        report = bring(
+            paths, format_=format_, mapping=mapping, at=parse_day(at), environment=environment, tenant=tenant
+        )
+        rejected = report.rejects
+        if as_json:
+            print_json(asdict(report))
+        else:
+            _tell(report)
+        if report.stopped:
+            raise typer.Exit(_STOPPED)
+    if strict and rejected:
         raise typer.Exit(1)
 
 
@@ -81,21 +136,74 @@ def _keep_from_the_demo() -> None:
     (Path(settings().lake_uri) / DEMO_MARK).unlink(missing_ok=True)
 
 
-def bring(paths: Sequence[Path]) -> IngestReport:
-    """Ingest with a progress bar on stderr (where that is a terminal)."""
+def bring(
+    paths: Sequence[Path],
+    *,
+    format_: str = "auto",
+    mapping: Mapping | None = None,
+    at: date | None = None,
+    environment: str | None = None,
+    tenant: str | None = None,
+) -> IngestReport:
+    """Ingest with a progress bar on stderr (where that is a terminal). Ctrl-C keeps what was read."""
     from insights_pipeline.lake import now_ns
     from insights_pipeline.settings import settings
     from insights_pipeline.traces.ingest import ingest_paths
+    from insights_pipeline.traces.table import Labels
 
     engine = open_engine()
-    with progress_bar("Reading", unit="bytes") as on_progress:
+    labels = Labels(environment, tenant) if environment or tenant else None
+    with progress_bar("Reading", unit="bytes") as on_progress, stop_on_signal() as should_stop:
         return ingest_paths(
             engine.lake,
             paths,
             now_ns=now_ns(),
             max_field_chars=settings().max_field_chars,
             on_progress=on_progress,
+            format_=format_,
+            mapping=mapping,
+            at_ns=_start_of(at),
+            labels=labels,
+            redact=_redactor(),
+            engine=engine,
+            state_dir=settings().temp_dir / "ingest",
+            on_resume=_tell_resumed,
+            should_stop=should_stop,
         )
+
+
+def _preview(paths: Sequence[Path], format_: str, mapping: Mapping | None, at: date | None) -> list[Preview]:
+    from insights_pipeline.lake import now_ns
+    from insights_pipeline.settings import settings
+    from insights_pipeline.traces.preview import preview_paths
+
+    return preview_paths(
+        paths,
+        now_ns=now_ns(),
+        max_field_chars=settings().max_field_chars,
+        format_=format_,
+        mapping=mapping,
+        at_ns=_start_of(at),
+        redact=_redactor(),
+    )
+
+
+def _start_of(day: date | None) -> int | None:
+    from insights_pipeline.lake.days import start_ns
+
+    return None if day is None else start_ns(day)
+
+
+def _redactor() -> Callable[[str], str] | None:
+    """What blots out what the settings name, or nothing."""
+    from insights_pipeline.settings import settings
+    from insights_pipeline.traces.redaction import redactor
+
+    return redactor(settings().redact, patterns=settings().redact_patterns)
+
+
+def _tell_resumed(files: int, records: int) -> None:
+    typer.echo(f"resuming: {files:,} files, {records:,} records already read", err=True)
 
 
 @contextmanager
@@ -121,11 +229,20 @@ def progress_bar(label: str, *, unit: str) -> Iterator[Callable[[int, int], None
 
 def _tell(report: IngestReport) -> None:
     first, last = (min(report.days), max(report.days)) if report.days else ("–", "–")
+    formats = ", ".join(f"{name} {count:,}" for name, count in report.formats.items())
+    beside = [
+        f"{count:,} {word}{'s' * (count != 1)}"
+        for word, count in (("score", report.scores), ("content", report.contents))
+        if count
+    ]
+    counts = [f"{report.traces:,} traces", f"{report.spans:,} spans", *beside, f"{report.rejects:,} rejected"]
     typer.echo(
-        f"{report.files} file{'s' * (report.files != 1)}: {report.traces:,} traces, {report.spans:,} spans, "
-        f"{report.rejects:,} rejected; days {first} to {last}"
+        f"{report.files} file{'s' * (report.files != 1)}{f' ({formats})' * bool(formats)}: "
+        f"{', '.join(counts)}; days {first} to {last}"
     )
     if report.rejects:
         rejects(limit=min(report.rejects, _REJECTS_SHOWN), as_json=False)
+    elif report.stopped:
+        typer.echo("Stopped: the same command continues here.", err=True)
     elif report.spans:
         typer.echo("Next: insights run", err=True)

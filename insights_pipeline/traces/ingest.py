@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from insights_pipeline.lake import Lake, Slice
-from insights_pipeline.traces.otlp.read import read_records
-from insights_pipeline.traces.otlp.window import decompressed
+from insights_pipeline.lake import Engine, Lake, Slice
+from insights_pipeline.traces.distinct import Distinct
+from insights_pipeline.traces.exports.detect import AUTO, UNKNOWN, Opened, open_records
+from insights_pipeline.traces.exports.mapping import Mapping
+from insights_pipeline.traces.feedback import place_scores
+from insights_pipeline.traces.files import trace_files
+from insights_pipeline.traces.journal import DONE, Journal
 from insights_pipeline.traces.records import Reject
-from insights_pipeline.traces.table import Batch
+from insights_pipeline.traces.table import Batch, Labels
 
-SUFFIXES = (".pb", ".bin", ".json", ".jsonl", ".ndjson")
-COMPRESSED = (".gz", ".zst")
+__all__ = ["IngestReport", "ingest_paths", "trace_files"]
+
 FLUSH_ROWS = 20_000
 FLUSH_CHARS = 32 * 2**20  # about 300 MB of process memory at the peak, on top of the libraries
 _PROGRESS_RECORDS = 500
-_ODD = np.uint64(0x9E3779B97F4A7C15)
 
 OnProgress = Callable[[int, int], None]
+OnResume = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What was read: `traces` are distinct ids, `days` the UTC days of span starts, `bytes` as they lie on disk."""
+    """What was read: `traces` are distinct ids, `days` the UTC days of span starts, `bytes` as they lie on disk.
+
+    Of a resumed ingest it tells what this call read. `formats` are files by what they were taken for; `stopped`: it
+    was asked to stop, and what it had read by then is in the tables.
+    """
 
     files: int
     spans: int
@@ -41,6 +47,10 @@ class IngestReport:
     days: tuple[date, ...]
     spans_by_dialect: dict[str, int]
     bytes: int
+    scores: int = 0
+    contents: int = 0
+    formats: dict[str, int] = field(default_factory=dict, compare=False)
+    stopped: bool = False
 
 
 def ingest_paths(
@@ -51,155 +61,175 @@ def ingest_paths(
     max_field_chars: int = 100_000,
     on_progress: OnProgress | None = None,
     dry_run: bool = False,
+    format_: str = AUTO,
+    mapping: Mapping | None = None,
+    at_ns: int | None = None,
+    labels: Labels | None = None,
+    redact: Callable[[str], str] | None = None,
+    engine: Engine | None = None,
+    state_dir: Path | None = None,
+    on_resume: OnResume | None = None,
+    should_stop: Callable[[], bool] | None = None,
 ) -> IngestReport:
-    """Append the spans of files, and of the trace files in folders (in sorted order), to the lake.
+    """Append the records of files, and of the trace files in folders (in sorted order), to the lake.
 
-    `on_progress(done, total)` gets bytes. A dry run reads everything and writes nothing. Stopping midway loses
-    nothing: reading again is harmless, since the last arrival of a (trace_id, span_id) wins. Raises
-    FileNotFoundError for a path that does not exist, before anything is read, and ValueError for a folder
-    without trace files.
+    `format_` and `mapping` as in `open_records`; `at_ns` dates chats without times (default: when their file was
+    changed last). With an `engine`, scores are dated by the traces they judge. `on_progress(done, total)` gets bytes.
+    A dry run reads everything and writes nothing.
+
+    With a `state_dir` a call that was interrupted continues where it stopped when it is repeated, after
+    `on_resume(files, records)`. `should_stop` is asked after each record. Reading again is harmless, since the last
+    arrival of a (trace_id, span_id) wins. Raises FileNotFoundError for a path that does not exist, before anything is
+    read, and ValueError for a folder without trace files.
     """
     files = trace_files(paths)
-    sizes = [Path(path).stat().st_size for path in files]
-    run = _Run(lake, Batch(now_ns, max_field_chars), dry_run=dry_run)
-    done, total = 0, sum(sizes)
-    for path, size in zip(files, sizes, strict=True):
-        run.read(path, _from(done, total, on_progress))
-        done += size
+    sizes = {path: Path(path).stat().st_size for path in files}
+    call = [lake.uri, format_, mapping.model_dump_json() if mapping else "", str(at_ns), str(labels)]
+    journal = Journal(None if dry_run else state_dir, files, *call)
+    if on_resume is not None and any(journal.resumed):
+        on_resume(*journal.resumed)
+    run = _Run(
+        lake=lake,
+        batch=Batch(now_ns, max_field_chars, redact),
+        dry_run=dry_run,
+        journal=journal,
+        format_=format_,
+        mapping=mapping,
+        at_ns=at_ns,
+        labels=labels,
+        engine=engine,
+        should_stop=should_stop or (lambda: False),
+    )
+    done, total = 0, sum(sizes.values())
+    waiting, later = deque(files), deque[str]()
+    while (waiting or later) and not run.stopped:
+        path = waiting.popleft() if waiting else later.popleft()
+        if run.read(path, _from(done, total, on_progress), defer=bool(waiting)):
+            later.append(path)
+            continue
+        done += sizes[path]
         if on_progress is not None:
             on_progress(done, total)
     run.flush()
+    if not run.stopped:
+        journal.remove()
     return run.report(files=len(files), bytes_=total)
 
 
-def trace_files(paths: Sequence[Path | str]) -> list[str]:
-    """The files to read, each once: a file under any name, of a folder those that look like trace files."""
-    missing = [str(path) for path in paths if not Path(path).exists()]
-    if missing:
-        raise FileNotFoundError(
-            f"{', '.join(missing)}: no such file or folder. Give OTLP files "
-            f"({', '.join(SUFFIXES)}, also .gz) or folders of them."
-        )
-    found: dict[str, None] = {}
-    for path in paths:
-        if Path(path).is_dir():
-            inside = sorted(_walk(str(path)))
-            if not inside:
-                raise ValueError(f"{path}: no trace files in this folder ({', '.join(SUFFIXES)}, also .gz)")
-            found.update(dict.fromkeys(inside))
-        else:
-            found[str(path)] = None
-    return list(found)
-
-
-def _walk(folder: str) -> Iterator[str]:
-    for base, folders, names in os.walk(folder):
-        if "_delta_log" in folders:  # a table, perhaps our own
-            folders[:] = []
-            continue
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            plain = name.lower()
-            for suffix in COMPRESSED:
-                plain = plain.removesuffix(suffix)
-            if plain.endswith(SUFFIXES) and not name.startswith("."):
-                yield str(Path(base) / name)
-
-
 def _from(done: int, total: int, on_progress: OnProgress | None) -> OnProgress | None:
-    return None if on_progress is None else lambda here, _: on_progress(done + here, total)
+    return None if on_progress is None else lambda here, _: on_progress(min(done + here, total), total)
 
 
 def _not_yet_known(lake: Lake, rejects: pa.Table) -> pa.Table:
     """Rejects that no earlier reading of the same files kept already."""
-    keys = [
-        "source",
-        "position",
-        "reason",
-        "raw",
-    ]  # the file may have changed since: another record, same fault
+    # the file may have changed since: another record, same fault
+    keys = ["source", "position", "reason", "raw"]
     sources = rejects.column("source").unique()
     known = lake.read(Slice("rejects", columns=tuple(keys)), where=ds.field("source").isin(sources))
     return rejects.join(known, keys, join_type="left anti").select(rejects.column_names)
 
 
-class _Distinct:
-    """Counts distinct trace ids at 8 bytes each: by a mix of their halves, which is random enough."""
-
-    def __init__(self) -> None:
-        self._seen: npt.NDArray[np.uint64] = np.empty(0, np.uint64)
-        self._new: list[npt.NDArray[np.uint64]] = []
-
-    def add(self, trace_ids: list[str]) -> None:
-        halves = np.frombuffer(bytes.fromhex("".join(trace_ids)), np.uint64)
-        self._new.append(np.unique(halves[::2] * _ODD ^ halves[1::2]))
-        if sum(map(len, self._new)) > len(self._seen):
-            self.count()
-
-    def count(self) -> int:
-        self._seen = np.unique(np.concatenate([self._seen, *self._new]))
-        self._new = []
-        return len(self._seen)
-
-
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Run:
     """One ingest: the batch being filled and the counts so far."""
 
     lake: Lake
     batch: Batch
     dry_run: bool
-    spans: int = 0
-    rejects: int = 0
+    journal: Journal
+    format_: str
+    mapping: Mapping | None
+    at_ns: int | None
+    labels: Labels | None
+    engine: Engine | None
+    should_stop: Callable[[], bool]
+    stopped: bool = False
+    counts: dict[str, int] = field(default_factory=dict)
     days: set[date] = field(default_factory=set)
     dialects: dict[str, int] = field(default_factory=dict)
-    traces: _Distinct = field(default_factory=_Distinct)
+    formats: dict[str, int] = field(default_factory=dict)
+    traces: Distinct = field(default_factory=Distinct)
+    pending: dict[str, int] = field(default_factory=dict)  # records in the batch or the tables, by file
 
-    def read(self, path: str, on_progress: OnProgress | None) -> None:
+    def read(self, path: str, on_progress: OnProgress | None, *, defer: bool) -> bool:
+        """Read a file; True when it holds scores and is to be read after the spans that they judge."""
+        if self.journal.records_of(path) == DONE:
+            return False
         try:
             raw = Path(path).open("rb")  # noqa: SIM115 – closed below; a failing lake must not pass for a bad file
         except OSError as error:
             reason = f"the file cannot be opened ({error.strerror})"
-            self.batch.rejects.append((path, Reject("file", reason, "Check the rights of the file.", "")))
-            return
+            self.batch.add(Reject("file", reason, "Check the rights of the file.", ""), path)
+            return False
         with raw:
-            self._read(raw, path, on_progress)
+            opened = self._open(raw, path)
+            if defer and opened.scores_only:
+                return True
+            self.formats[opened.format] = self.formats.get(opened.format, 0) + 1
+            self._read(raw, opened, path, on_progress)
+        return False
 
-    def _read(self, raw: BinaryIO, path: str, on_progress: OnProgress | None) -> None:
-        for number, record in enumerate(read_records(decompressed(raw), hint=path), start=1):
-            batch = self.batch
-            batch.add(record, path)
-            if batch.chars >= FLUSH_CHARS or max(len(batch.rows), len(batch.rejects)) >= FLUSH_ROWS:
+    def _open(self, raw: BinaryIO, path: str) -> Opened:
+        base_ns = Path(path).stat().st_mtime_ns if self.at_ns is None else self.at_ns
+        return open_records(raw, name=path, base_ns=base_ns, format_=self.format_, mapping=self.mapping)
+
+    def _read(self, raw: BinaryIO, opened: Opened, path: str, on_progress: OnProgress | None) -> None:
+        known = self.journal.records_of(path)
+        number = 0
+        for number, record in enumerate(opened.records, start=1):
+            if self.should_stop():
+                self.stopped = True
+                return
+            if number <= known:
+                continue
+            self.batch.add(record, path, labels=self.labels)
+            self.pending[path] = number
+            if self.batch.chars >= FLUSH_CHARS or self.batch.size >= FLUSH_ROWS:
                 self.flush()
             if on_progress is not None and number % _PROGRESS_RECORDS == 0:
                 on_progress(raw.tell(), 0)
+        if opened.format != UNKNOWN:  # a file that nobody could read is tried again
+            self.pending[path] = DONE
 
     def flush(self) -> None:
         """Write what the batch holds; spans first, so that no reject is told of a file whose spans are missing."""
         batch = self.batch
-        self.spans += len(batch.rows)
-        self.rejects += len(batch.rejects)
         if batch.rows:
             self.traces.add([row.trace_id for row in batch.rows])
-            table = batch.spans()
-            batch.rows.clear()  # the texts are in the table now: not twice in memory while it is written
-            self.days.update(table.column("date").unique().to_pylist())
-            for entry in table.column("source").value_counts().to_pylist():
-                name = entry["values"]
-                self.dialects[name] = self.dialects.get(name, 0) + entry["counts"]
+        tables = batch.tables()
+        self.batch = Batch(batch.now_ns, batch.max_field_chars, batch.redact)
+        del batch  # the texts are in the tables now: not twice in memory while they are written
+        for name, table in tables.items():
+            self.counts[name] = self.counts.get(name, 0) + table.num_rows
+            if name == "spans":
+                self._count(table)
             if not self.dry_run:
-                self.lake.append("spans", table)
-        if batch.rejects and not self.dry_run:
-            self.lake.append("rejects", _not_yet_known(self.lake, batch.reject_rows()))
-        self.batch = Batch(batch.now_ns, batch.max_field_chars)
+                self.lake.append(name, self._placed(name, table))
+        self.journal.save(self.pending)
+        self.pending = {}
+
+    def _placed(self, name: str, table: pa.Table) -> pa.Table:
+        if name == "feedback" and self.engine is not None:
+            return place_scores(self.engine, table)
+        return _not_yet_known(self.lake, table) if name == "rejects" else table
+
+    def _count(self, spans: pa.Table) -> None:
+        self.days.update(spans.column("date").unique().to_pylist())
+        for entry in spans.column("source").value_counts().to_pylist():
+            name = entry["values"]
+            self.dialects[name] = self.dialects.get(name, 0) + entry["counts"]
 
     def report(self, *, files: int, bytes_: int) -> IngestReport:
         return IngestReport(
             files=files,
-            spans=self.spans,
+            spans=self.counts.get("spans", 0),
             traces=self.traces.count(),
-            rejects=self.rejects,
+            rejects=self.counts.get("rejects", 0),
             days=tuple(sorted(self.days)),
             spans_by_dialect=dict(sorted(self.dialects.items())),
             bytes=bytes_,
+            scores=self.counts.get("feedback", 0),
+            contents=self.counts.get("span_contents", 0),
+            formats=dict(sorted(self.formats.items())),
+            stopped=self.stopped,
         )

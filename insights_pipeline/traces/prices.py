@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from insights_pipeline.lake.days import day_of_ns
+from insights_pipeline.lake.days import NS_PER_DAY, day_of_ns
 from insights_pipeline.traces.text import as_float
 
 # Names under which instrumentations know a provider that genai-prices calls otherwise.
@@ -73,15 +73,15 @@ def price(
         cost if cost is not None and 0 <= cost <= MAX_COST_USD else None for cost in shipped
     ]
     sources: list[str | None] = [None if cost is None else "span" for cost in costs]
-    groups: dict[tuple[str | None, str, date], list[int]] = {}
+    groups: dict[tuple[str | None, str, int], list[int]] = {}
     prompts, completions = tokens[0], tokens[1]
     for row, name in enumerate(model):
         if name is None or costs[row] is not None or prompts[row] is None:
             continue
         if completions[row] is not None or kind[row] == "embedding":
-            groups.setdefault((provider[row], name, day_of_ns(start_ns[row])), []).append(row)
-    for key, rows in groups.items():
-        found = rates(*key)
+            groups.setdefault((provider[row], name, start_ns[row] // NS_PER_DAY), []).append(row)
+    for (whose, name, day), rows in groups.items():
+        found = rates(whose, name, day_of_ns(day * NS_PER_DAY))
         if found is None:
             continue
         counts = np.array([[column[row] or 0 for row in rows] for column in tokens], dtype=np.float64)
