@@ -8,7 +8,7 @@ import sys
 import typer
 
 from insights_pipeline import __version__
-from insights_pipeline.cli import demo, doctor, ingest, run, show
+from insights_pipeline.cli import demo, doctor, ingest, receive, run, show
 from insights_pipeline.cli.output import fail
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ def root(
 
 
 app.command("ingest")(ingest.ingest)
+app.command("receive")(receive.receive)
 app.command("rejects")(ingest.rejects)
 app.command("run")(run.run)
 app.command("brief")(show.brief)
