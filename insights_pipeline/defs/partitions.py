@@ -9,16 +9,18 @@ import dagster as dg
 from insights_pipeline.lake import DayRange, Lake, today
 from insights_pipeline.settings import Settings, settings
 
+HISTORY_DAYS = 92
+
 
 def first_day(config: Settings, *, now: date) -> date:
-    """The first day of the daily partitions: as set, else the first day with spans, else today.
+    """The first day of the daily partitions: as set, else the first day with spans.
 
-    A trace that crosses midnight belongs to the day before its later spans; late data may add one day more.
+    Of a lake without spans it is 92 days ago: what the receiver is sent first may be history.
     """
     if config.first_day != "auto":
         return date.fromisoformat(config.first_day)
     days = Lake(config.lake_uri, config.storage_options).days("spans")
-    return min(days) if days else now
+    return min(days) if days else now - timedelta(days=HISTORY_DAYS)
 
 
 def next_monday(day: date) -> date:

@@ -9,11 +9,12 @@ from datetime import date
 import dagster as dg
 
 from insights_pipeline.defs.jobs import daily_job, drift_job
-from insights_pipeline.defs.landing import Landing
+from insights_pipeline.defs.landing import ARRIVING, Landing
 from insights_pipeline.defs.launch import end_runs_of_dead_processes
 from insights_pipeline.defs.partitions import DAILY, range_tags
 from insights_pipeline.defs.resources import EngineResource
-from insights_pipeline.lake import DayRange, Lake, today
+from insights_pipeline.lake import DayRange, Lake, now_ns, today
+from insights_pipeline.settings import settings
 
 _IN_FLIGHT = [
     dg.DagsterRunStatus.QUEUED,
@@ -25,19 +26,22 @@ _IN_FLIGHT = [
 
 @dg.sensor(
     jobs=[daily_job, drift_job],
-    minimum_interval_seconds=120,
+    minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Requests the days that new or late spans touched, read from the log of the spans table; then the "
-    "drift of the days after a late one.",
+    description="Requests the days that new or late spans, contents and scores touched, read from the logs of their "
+    "tables; then the drift of the days after a late one.",
 )
 def landed_data(
     context: dg.SensorEvaluationContext, engine: EngineResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     lake = engine.engine().lake
-    state = Landing.from_cursor(context.cursor, table=lake.table_id("spans"))
-    version, appended = lake.appended_days("spans", after_version=state.version)
-    state = state.after(version, appended, known=lake.days("spans"))
+    state = Landing.from_cursor(context.cursor, tables={name: lake.table_id(name) for name in ARRIVING})
+    for name in ARRIVING:
+        version, appended = lake.appended_days(name, after_version=state.seen[name][1])
+        state = state.after(name, version, appended, known=lake.days("spans"))
     state = state.without(_done(context.instance, state.pending))
+    now = now_ns() // 1_000_000
+    state = state.rested(before=now - settings().refresh_minutes * 60_000)
     first = DAILY.start.date()
     if too_old := sorted(day for day in state.pending if day < first):
         context.log.warning(
@@ -52,12 +56,13 @@ def landed_data(
         yield dg.SkipReason(f"waiting for run {busy}; {len(state.pending)} days are pending")
     elif days := state.next_run(first=first, last=today()):
         yield dg.RunRequest(job_name=daily_job.name, tags=range_tags(days))
-        state = state.asked(days, newest_brief=max(lake.days("briefs"), default=None))
+        state = state.asked(days, now=now, newest_brief=max(lake.days("briefs"), default=None))
     elif (days := _refold(state, lake)) is not None:
         yield dg.RunRequest(job_name=drift_job.name, tags=range_tags(days))
         state = replace(state, refold_from=None)
     else:
-        yield dg.SkipReason("no spans landed since the last look")
+        waiting = f"; {len(state.pending)} days wait" if state.pending else ""
+        yield dg.SkipReason(f"nothing to ask for since the last look{waiting}")
     context.update_cursor(state.to_cursor())
 
 

@@ -7,15 +7,19 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from insights_pipeline.defs.landing import MAX_DAYS_PER_RUN, Landing
+from insights_pipeline.defs.landing import ARRIVING, MAX_DAYS_PER_RUN, Landing
 from insights_pipeline.lake import DayRange, Lake, rows_to_table, today
 
 DAY = date(2026, 3, 5)
 FIRST, LAST = date(2026, 3, 1), date(2026, 5, 31)
 
 
+TABLES = {name: f"id of {name}" for name in ARRIVING}
+EMPTY = Landing.from_cursor(None, tables=TABLES)
+
+
 def landed(*days: date, known: set[date] | None = None) -> Landing:
-    return Landing("t").after(3, dict.fromkeys(days, 100), known=known or set(days))
+    return EMPTY.after("spans", 3, dict.fromkeys(days, 100), known=known or set(days))
 
 
 def test_landed_spans_ask_for_their_day_and_for_neighbours_that_hold_spans() -> None:
@@ -27,10 +31,10 @@ def test_a_long_landing_is_asked_for_in_order_thirty_days_at_a_time() -> None:
     state = landed(*DayRange(FIRST, date(2026, 4, 20)))
     first = state.next_run(first=FIRST, last=LAST)
     assert first is not None and (first.first, len(first)) == (FIRST, MAX_DAYS_PER_RUN)
-    state = state.asked(first, newest_brief=None)
+    state = state.asked(first, now=1_000, newest_brief=None)
     second = state.next_run(first=FIRST, last=LAST)
     assert second == DayRange(first.last + timedelta(days=1), date(2026, 4, 20))
-    assert state.asked(second, newest_brief=first.last).next_run(first=FIRST, last=LAST) is None
+    assert state.asked(second, now=1_000, newest_brief=first.last).next_run(first=FIRST, last=LAST) is None
 
 
 def test_days_before_the_first_partition_wait_until_it_reaches_them() -> None:
@@ -40,16 +44,38 @@ def test_days_before_the_first_partition_wait_until_it_reaches_them() -> None:
 
 
 def test_after_a_late_day_the_drift_of_the_days_behind_it_follows() -> None:
-    late = landed(DAY).asked(DayRange.single(DAY), newest_brief=DAY + timedelta(days=9))
+    late = landed(DAY).asked(DayRange.single(DAY), now=1_000, newest_brief=DAY + timedelta(days=9))
     assert late.refold_from == DAY
-    assert landed(DAY).asked(DayRange.single(DAY), newest_brief=DAY).refold_from is None
+    assert landed(DAY).asked(DayRange.single(DAY), now=1_000, newest_brief=DAY).refold_from is None
 
 
 def test_the_cursor_keeps_everything_and_a_table_made_anew_starts_over() -> None:
-    state = landed(DAY).asked(DayRange.single(DAY), newest_brief=LAST)
-    assert Landing.from_cursor(state.to_cursor(), table="t") == state
-    assert Landing.from_cursor(state.to_cursor(), table="another") == Landing("another")
-    assert Landing.from_cursor(None, table="t") == Landing("t")
+    state = landed(DAY).asked(DayRange.single(DAY), now=1_000, newest_brief=LAST)
+    assert Landing.from_cursor(state.to_cursor(), tables=TABLES) == state
+    anew = {**TABLES, "spans": "another"}
+    assert Landing.from_cursor(state.to_cursor(), tables=anew) == Landing.from_cursor(None, tables=anew)
+    scores = Landing.from_cursor(state.to_cursor(), tables={**TABLES, "feedback": "another"})
+    assert scores.seen == {**state.seen, "feedback": ("another", -1)}
+    assert scores.refold_from == state.refold_from
+
+
+def test_a_day_of_live_traffic_that_was_just_asked_for_rests_and_its_later_spans_are_not_forgotten() -> None:
+    asked = landed(DAY).asked(DayRange.single(DAY), now=1_000, newest_brief=None)
+    more = asked.after("spans", 4, {DAY: 1_500}, known={DAY})
+    assert more.rested(before=900).next_run(first=FIRST, last=DAY) is None
+    assert more.rested(before=1_001).next_run(first=FIRST, last=DAY) == DayRange.single(DAY)
+    assert more.rested(before=900).next_run(first=FIRST, last=LAST) == DayRange.single(DAY)  # history
+
+
+def test_a_late_score_asks_for_the_day_of_its_trace_only_and_never_for_a_day_without_spans() -> None:
+    known = {DAY - timedelta(days=1), DAY, DAY + timedelta(days=1)}
+    scored = EMPTY.after("feedback", 1, {DAY: 100, DAY + timedelta(days=9): 100}, known=known)
+    assert set(scored.pending) == {DAY}
+
+
+def test_late_content_asks_for_its_day_and_the_neighbours_whose_traces_it_may_complete() -> None:
+    known = {DAY - timedelta(days=1), DAY}
+    assert set(EMPTY.after("span_contents", 1, {DAY: 100}, known=known).pending) == known
 
 
 @pytest.fixture
