@@ -6,16 +6,22 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format dev bench lock clean
+.PHONY: help demo test test-sdks check format dev bench lock clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 demo: $(READY) ## two months of made-up traffic through the whole lineage, the brief, then the UI (ARGS=--no-serve: no UI)
 	$(BIN)/insights demo $(ARGS)
 
+# An SDK that cannot be installed (no network) leaves its tests skipped in `test`, and failing in `test-sdks`.
 test: $(READY) check ## everything CI runs: checks and tests
+	-$(BIN)/python tests/sdks/environments.py openinference
 	$(BIN)/pytest -n 2 $(ARGS)
+
+test-sdks: $(READY) ## all real SDKs, each in an environment of its own, against a running receiver (ARGS='-k langfuse')
+	-$(BIN)/python tests/sdks/environments.py
+	SDKS=required $(BIN)/pytest tests/sdks $(ARGS)
 
 check: $(READY) ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
@@ -38,7 +44,7 @@ lock: ## renew requirements.lock from pyproject.toml (needs uv)
 		--no-emit-index-url --no-header -o requirements.lock
 
 clean: ## remove the environment and caches; data/ stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-sdks .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(READY): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 to 3.13 with venv is needed, and none is on the PATH (Debian: apt-get install \

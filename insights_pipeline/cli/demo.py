@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from insights_pipeline.cli.ingest import DEMO_MARK, bring, progress_bar
+from insights_pipeline.cli.ingest import bring, progress_bar
 from insights_pipeline.cli.output import JSON, fail, open_engine, print_json
 
 if TYPE_CHECKING:
@@ -57,13 +57,27 @@ def demo(
     stop_on_failure(materialise(DayRange(min(arrived), max(arrived))))
     _print_brief(max(arrived), as_json=as_json)
     if serve:
-        typer.secho(f"\nDagster UI: http://127.0.0.1:{port}  (Ctrl-C ends it)", bold=True, err=True)
-        dagster = Path(sys.executable).with_name("dagster")
-        os.execv(dagster, [str(dagster), "dev", "--host", "127.0.0.1", "--port", str(port)])
+        _serve(port)
+
+
+def _serve(port: int) -> None:
+    """The Dagster UI, and a receiver that feeds the same lake, until Ctrl-C."""
+    programs = Path(sys.executable).parent
+    typer.secho(f"\nDagster UI: http://127.0.0.1:{port}  (Ctrl-C ends it)", bold=True, err=True)
+    with subprocess.Popen([programs / "insights", "receive"]) as receiver:
+        try:
+            dagster: list[str | Path] = [programs / "dagster", "dev", "--host", "127.0.0.1", "--port", str(port)]
+            subprocess.run(dagster, check=False)
+        except KeyboardInterrupt:
+            pass  # both got it too, and end by themselves
+        finally:
+            receiver.terminate()
 
 
 def _empty_lake(uri: str) -> None:
     """A fresh lake for the demo; one that holds anything else is refused, never emptied."""
+    from insights_pipeline.lake.lake import DEMO_MARK
+
     if "://" in uri:
         fail(f"the demo writes to a local folder, and INSIGHTS_LAKE_URI is {uri}: set it to a folder")
     lake = Path(uri)

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 _REJECTS_SHOWN = 10
 _STOPPED = 130
-# Lies in a lake that holds nothing but the demo's traffic: only such a lake is ever emptied, by a new demo.
-DEMO_MARK = "MADE_BY_DEMO"
 
 
 def ingest(
@@ -89,7 +87,7 @@ def ingest(
         else:
             tell_preview(found)
     else:
-        _keep_from_the_demo()
+        open_engine().lake.keep()
         report = bring(
             paths, format_=format_, mapping=mapping, at=parse_day(at), environment=environment, tenant=tenant
         )
@@ -127,13 +125,6 @@ def rejects(
         columns,
         [[row["source"], row["position"], row["reason"], row["remedy"]] for row in newest],
     )
-
-
-def _keep_from_the_demo() -> None:
-    """From now on the lake holds somebody's own traces: no demo may empty it."""
-    from insights_pipeline.settings import settings
-
-    (Path(settings().lake_uri) / DEMO_MARK).unlink(missing_ok=True)
 
 
 def bring(

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from insights_pipeline.cli.ingest import DEMO_MARK
-
 if TYPE_CHECKING:
     from insights_pipeline.receiver.config import ReceiverConfig
     from insights_pipeline.receiver.serve import Addresses
@@ -62,8 +60,6 @@ def receive(
     config = config_of(
         settings(), host=host, port=port, grpc_port=grpc_port, folder=folder, with_drain=not no_drain
     )
-    if not no_drain:  # from now on the lake holds somebody's own traces: no demo may empty it
-        (Path(settings().lake_uri) / DEMO_MARK).unlink(missing_ok=True)
     serve(config, on_ready=lambda addresses: _tell(config, addresses))
 
 

@@ -24,6 +24,9 @@ from insights_pipeline.lake.tables import TABLES, Table
 # Which days an append touched: the landed-data sensor reads it back from the log.
 _APPENDED = "insights.appended_days"
 
+# A file in a lake that holds nothing but the demo's traffic: only such a lake is ever emptied, by a new demo.
+DEMO_MARK = "MADE_BY_DEMO"
+
 
 @dataclass(frozen=True, slots=True)
 class Slice:
@@ -88,6 +91,15 @@ class Lake:
     def is_local(self) -> bool:
         return _is_local(self.uri)
 
+    @property
+    def _folder(self) -> Path:
+        return Path(self.uri.removeprefix("file://"))
+
+    def keep(self) -> None:
+        """From now on the lake holds somebody's own traces: no demo may empty it."""
+        if self.is_local:
+            (self._folder / DEMO_MARK).unlink(missing_ok=True)
+
     def snapshot(self, slice_: Slice) -> Snapshot:
         return Snapshot(self._open(slice_.contract), slice_)
 
@@ -138,7 +150,7 @@ class Lake:
         Nothing is to be done for an object store: it answers when a commit is safe.
         """
         if self.is_local:
-            sync_appends(Path(self.uri.removeprefix("file://")) / table, since=since)
+            sync_appends(self._folder / table, since=since)
 
     def replace(self, into: Slice, make: Callable[[], pa.Table | pa.RecordBatchReader]) -> int:
         """Replace the partitions of `into` with the rows that `make` returns; gives their count.

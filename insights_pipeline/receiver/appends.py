@@ -73,6 +73,7 @@ class Appender:
     def _put(self, lake: Lake, sealed: Sealed, name: str, rows: pa.Table | None) -> int:
         if rows is None or not rows.num_rows or self._stored[name] >= sealed.position:
             return 0
+        lake.keep()
         began = time.time()
         lake.append(name, rows, transaction=(self._app, sealed.position))
         lake.sync(name, since=began)  # the log's segments, which were synced too, are removed only then
