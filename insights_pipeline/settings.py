@@ -129,6 +129,10 @@ class Settings(BaseSettings):
         default_factory=dict, description="More to blot out: NAME -> regular expression."
     )
 
+    redact_names_model: str | None = Field(
+        None, description="spaCy pipeline that finds names of people and places to blot out; needs [pii]."
+    )
+
     @field_validator("ingest_keys", mode="before")
     @classmethod
     def _one_key_or_several(cls, value: Any) -> Any:

@@ -66,7 +66,14 @@ def _serve(port: int) -> None:
     typer.secho(f"\nDagster UI: http://127.0.0.1:{port}  (Ctrl-C ends it)", bold=True, err=True)
     with subprocess.Popen([programs / "insights", "receive"]) as receiver:
         try:
-            dagster: list[str | Path] = [programs / "dagster", "dev", "--host", "127.0.0.1", "--port", str(port)]
+            dagster: list[str | Path] = [
+                programs / "dagster",
+                "dev",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                str(port),
+            ]
             subprocess.run(dagster, check=False)
         except KeyboardInterrupt:
             pass  # both got it too, and end by themselves

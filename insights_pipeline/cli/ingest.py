@@ -190,7 +190,8 @@ def _redactor() -> Callable[[str], str] | None:
     from insights_pipeline.settings import settings
     from insights_pipeline.traces.redaction import redactor
 
-    return redactor(settings().redact, patterns=settings().redact_patterns)
+    config = settings()
+    return redactor(config.redact, patterns=config.redact_patterns, names_model=config.redact_names_model)
 
 
 def _tell_resumed(files: int, records: int) -> None:

@@ -76,8 +76,12 @@ def config_of(
     from insights_pipeline.receiver.config import IngestKey, ReceiverConfig
     from insights_pipeline.traces.redaction import redactor
 
-    redactor(settings.redact, patterns=settings.redact_patterns)
-    redaction = {"kinds": list(settings.redact), "patterns": dict(settings.redact_patterns)}
+    redactor(settings.redact, patterns=settings.redact_patterns, names_model=settings.redact_names_model)
+    redaction = {
+        "kinds": list(settings.redact),
+        "patterns": dict(settings.redact_patterns),
+        "names_model": settings.redact_names_model,
+    }
     keys = tuple(
         IngestKey(key.key.get_secret_value(), name=name, environment=key.environment, tenant=key.tenant)
         for name, key in settings.ingest_keys.items()

@@ -32,7 +32,6 @@ from insights_pipeline.receiver.draining import BatchSize, Drain
 from insights_pipeline.receiver.filling import Reading
 from insights_pipeline.receiver.progress import without_secrets
 from insights_pipeline.traces.redaction import redactor
-from insights_pipeline.traces.redaction_names import presidio
 
 _ENGINE_THREADS, _ENGINE_MEMORY_MB = 1, 512  # places scores; nothing else
 
@@ -81,7 +80,7 @@ def drain_once(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrainConfig:
-    """The line of configuration. `redaction` is {"kinds": [...], "patterns": {...}, "names": model} or null."""
+    """The line of configuration. `redaction` is {"kinds": [...], "patterns": {...}, "names_model": …} or null."""
 
     lake_uri: str
     folder: str
@@ -117,14 +116,17 @@ def drain_of(config: DrainConfig) -> Drain:
         return lake, DuckDBEngine(lake, connect_with(settings))
 
     redaction = dict(config.redaction or {})
-    names = presidio(redaction["names"]) if redaction.get("names") else None
     return Drain(
         folder,
         connect,
         size=BatchSize(config.batch_rows, config.batch_chars, config.batch_seconds),
         reading=Reading(
             config.max_field_chars,
-            redactor(redaction.get("kinds") or (), patterns=redaction.get("patterns"), names=names),
+            redactor(
+                redaction.get("kinds") or (),
+                patterns=redaction.get("patterns"),
+                names_model=redaction.get("names_model"),
+            ),
             config.max_body_bytes,
         ),
         told=lambda error: without_secrets(error, options),

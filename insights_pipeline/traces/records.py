@@ -86,6 +86,7 @@ class Score(NamedTuple):
 
 Record: TypeAlias = "RawSpan | Content | Score | Reject"
 MAX_RAW_CHARS = 2_000
+HEX_MARK = "hex "
 
 
 def excerpt(raw: bytes | str) -> str:
@@ -97,4 +98,4 @@ def excerpt(raw: bytes | str) -> str:
         text = head.decode()
     except UnicodeDecodeError:
         text = ""
-    return text if text.isprintable() and text else "hex " + head[: MAX_RAW_CHARS // 2 - 2].hex()
+    return text if text.isprintable() and text else HEX_MARK + head[: MAX_RAW_CHARS // 2 - 2].hex()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import orjson
 
+from insights_pipeline.traces.redaction_names import presidio
 from insights_pipeline.traces.redaction_own import own_finder
 from insights_pipeline.traces.redaction_patterns import KINDS, Find, card_number, finders
 
@@ -118,11 +119,12 @@ def redactor(
     kinds: Sequence[str] | str = (),
     *,
     patterns: Mapping[str, str] | None = None,
-    names: Names | None = None,
+    names_model: str | None = None,
 ) -> Redactor | None:
-    """What settings ask for: None when they ask for nothing. Raises ValueError as `Redactor` does."""
-    if not kinds and not patterns and names is None:
+    """What settings ask for: None when they ask for nothing. Raises as `Redactor` and `presidio` do."""
+    if not kinds and not patterns and not names_model:
         return None
+    names = presidio(names_model) if names_model else None
     return Redactor(kinds, patterns=patterns, names=names)
 
 

@@ -18,11 +18,12 @@ from insights_pipeline.traces.message_parts import Message
 from insights_pipeline.traces.otlp.read import read_records
 from insights_pipeline.traces.otlp.window import decompressed
 from insights_pipeline.traces.prices import price
-from insights_pipeline.traces.records import Content, RawSpan, Record, Reject, Score
+from insights_pipeline.traces.records import HEX_MARK, Content, RawSpan, Record, Reject, Score
 from insights_pipeline.traces.text import cut, dumps
 from insights_pipeline.traces.validate import checked_content, checked_score, problem, rejected
 
 MAX_BODY_BYTES = 64 * 2**20
+HIDDEN = "[bytes are not kept while redaction is on]"
 _FAILED = "the span cannot be read"
 _REPORT = "This is a bug of the reader: report it with this record."
 
@@ -195,12 +196,18 @@ class Batch:
                 "position": reject.position,
                 "reason": reject.reason,
                 "remedy": reject.remedy,
-                "raw": self._text(reject.raw),
+                "raw": self._raw(reject.raw),
                 "ingested_ns": arrival.received_ns,
             }
             for arrival, reject in self.rejects
         ]
         return pa.Table.from_pylist(rows, schema=REJECTS.schema)
+
+    def _raw(self, raw: str) -> str:
+        """The start of what was rejected; as hex it would show what redaction cannot find there."""
+        if self.redact is not None:
+            return HIDDEN if raw.startswith(HEX_MARK) else self.redact(raw)
+        return raw
 
     def _message(self, message: Message) -> str:
         short = shortened(message, self.max_field_chars)

@@ -14,9 +14,10 @@ from insights_pipeline.traces import redaction_patterns
 from insights_pipeline.traces.canonical import canonical
 from insights_pipeline.traces.otlp.read import read_records
 from insights_pipeline.traces.otlp.window import decompressed
-from insights_pipeline.traces.records import RawSpan
+from insights_pipeline.traces.records import RawSpan, Reject, excerpt
 from insights_pipeline.traces.redaction import KINDS, Redactor, redactor
 from insights_pipeline.traces.redaction_names import presidio
+from insights_pipeline.traces.table import HIDDEN, Batch
 
 REDACT = Redactor("all")
 MARK = re.compile(rf"\[(?:{'|'.join(kind.upper() for kind in KINDS)})\]")
@@ -280,3 +281,11 @@ def test_names_are_found_by_an_installed_pipeline_and_none_is_downloaded(tmp_pat
     assert redact('{"by":"Ada Lovelace","n":1}') == '{"by":"[PERSON]","n":1}'
     with pytest.raises(ValueError, match="none is downloaded"):
         presidio("en_core_web_nowhere")
+
+
+def test_bytes_of_a_reject_are_hidden_while_redaction_is_on() -> None:
+    record = Reject("byte 0", "broken", "Send it again.", excerpt(b"\xff\xfejane@example.com"))
+    for redact, raw in ((redactor("all"), HIDDEN), (None, record.raw)):
+        batch = Batch(1_772_366_400_000_000_000, 1_000, redact=redact)
+        batch.add(record, "test")
+        assert batch.reject_rows()["raw"].to_pylist() == [raw]
