@@ -120,7 +120,7 @@ class Settings(BaseSettings):
     )
     min_free_mb: int = Field(256, ge=1, description="Free MiB on disk below which the receiver answers 503.")
     drain_seconds: float = Field(
-        5.0, gt=0, description="Longest time that accepted spans wait before they are written to the tables."
+        10.0, gt=0, description="Longest time that accepted spans wait before they are written to the tables."
     )
     redact: tuple[str, ...] = Field(
         (), description="What is blotted out before anything is stored, e.g. ['email', 'card'], or ['all']."

@@ -111,6 +111,27 @@ def _tables() -> str:
     return ", ".join(f"{count:,} {table}" for table, count in counts.items()) + f"; {span}"
 
 
+def _receiver() -> str:
+    from datetime import UTC, datetime
+
+    from insights_pipeline.receiver.progress import published
+    from insights_pipeline.receiver.segments import backlog_bytes
+    from insights_pipeline.settings import settings
+
+    folder = settings().receiver_dir
+    if not folder.exists():
+        return "not used yet: `insights receive`"
+    told = published(folder)
+    position, flushed, error = (told.get(name) for name in ("position", "last_flush_ns", "error"))
+    waiting = backlog_bytes(folder, position if isinstance(position, int) else 0) / 2**20
+    if error:
+        raise RuntimeError(f"{waiting:.1f} MiB wait, and the tables cannot be written: {error}")
+    if not isinstance(flushed, int):
+        return f"{waiting:.1f} MiB wait in {folder}, nothing was brought in yet"
+    at = datetime.fromtimestamp(flushed // 10**9, UTC)
+    return f"{waiting:.1f} MiB wait in {folder}, last brought in {at:%Y-%m-%d %H:%M:%S} UTC"
+
+
 _CHECKS: dict[str, Callable[[], str]] = {
     "python": _python,
     "settings": _settings,
@@ -120,4 +141,5 @@ _CHECKS: dict[str, Callable[[], str]] = {
     "prices": _prices,
     "dagster": _dagster,
     "tables": _tables,
+    "receiver": _receiver,
 }

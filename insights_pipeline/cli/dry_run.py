@@ -19,15 +19,11 @@ def tell_preview(found: list[Preview]) -> None:
     from insights_pipeline.traces.preview import sorted_by_count
 
     for preview in found:
-        typer.echo(
-            f"{preview.format}: {preview.files} file{'s' * (preview.files != 1)}; the first {preview.records} records "
-            f"are {preview.spans} spans of {preview.traces} traces, {preview.scores} scores, "
-            f"{preview.contents} contents, {preview.rejects} rejected"
-        )
+        typer.echo(_summary(preview))
         groups = (
             ("field", list(preview.fields.items()), preview.spans),
             ("unmapped, kept as attribute", sorted_by_count(preview.unmapped), preview.spans),
-            ("rejected because", sorted_by_count(preview.reasons), preview.records),
+            ("rejected because", sorted_by_count(preview.reasons), 0),
         )
         for heading, rows, of in groups:
             if rows:
@@ -36,7 +32,7 @@ def tell_preview(found: list[Preview]) -> None:
                     "",
                     columns,
                     [
-                        [key, f"{seen.count} of {of}", seen.example]
+                        [key, f"{seen.count} of {of}" if of else str(seen.count), seen.example]
                         for key, seen in rows[: len(rows) if heading == "field" else _SHOWN]
                     ],
                 )
@@ -44,3 +40,17 @@ def tell_preview(found: list[Preview]) -> None:
                     typer.echo(f"… and {len(rows) - _SHOWN} more (--json shows all)")
         typer.echo("")
     typer.echo("Dry run: nothing was written.", err=True)
+
+
+def _summary(preview: Preview) -> str:
+    from insights_pipeline.traces.preview import SAMPLE
+
+    files = f"{preview.files} file{'s' * (preview.files != 1)}"
+    if not preview.records:
+        return f"{preview.format}: {files} with nothing in {'them' if preview.files > 1 else 'it'}"
+    how_far = "read to the end" if preview.records < SAMPLE else f"the first {SAMPLE} records"
+    counts = (("span", preview.spans), ("score", preview.scores), ("content", preview.contents))
+    told = [f"{count:,} {word}{'s' * (count != 1)}" for word, count in counts if count]
+    if preview.spans:
+        told[0] += f" of {preview.traces:,} trace{'s' * (preview.traces != 1)}"
+    return f"{preview.format}: {files}, {how_far}: {', '.join([*told, f'{preview.rejects:,} rejected'])}"

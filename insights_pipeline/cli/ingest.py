@@ -220,21 +220,29 @@ def progress_bar(label: str, *, unit: str) -> Iterator[Callable[[int, int], None
 
 
 def _tell(report: IngestReport) -> None:
-    first, last = (min(report.days), max(report.days)) if report.days else ("–", "–")
+    first, last = (min(report.days), max(report.days)) if report.days else (None, None)
+    days = "" if first is None else f"; day {first}" if first == last else f"; days {first} to {last}"
     formats = ", ".join(f"{name} {count:,}" for name, count in report.formats.items())
-    beside = [
+    found = {"trace": report.traces, "span": report.spans, "score": report.scores, "content": report.contents}
+    counts = [
         f"{count:,} {word}{'s' * (count != 1)}"
-        for word, count in (("score", report.scores), ("content", report.contents))
-        if count
+        for word, count in found.items()
+        if count or word in ("trace", "span")
     ]
-    counts = [f"{report.traces:,} traces", f"{report.spans:,} spans", *beside, f"{report.rejects:,} rejected"]
+    counts.append(f"{report.rejects:,} rejected")
     typer.echo(
         f"{report.files} file{'s' * (report.files != 1)}{f' ({formats})' * bool(formats)}: "
-        f"{', '.join(counts)}; days {first} to {last}"
+        f"{', '.join(counts)}{days}"
     )
+    if report.undated:
+        typer.echo(
+            f"{report.undated:,} trace{'s' * (report.undated != 1)} came without a time: they are dated by --at, or by "
+            "the last change of their file.",
+            err=True,
+        )
     if report.rejects:
         rejects(limit=min(report.rejects, _REJECTS_SHOWN), as_json=False)
-    elif report.stopped:
+    if report.stopped:
         typer.echo("Stopped: the same command continues here.", err=True)
     elif report.spans:
         typer.echo("Next: insights run", err=True)

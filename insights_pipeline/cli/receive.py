@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from insights_pipeline.cli.output import JSON, print_json
+
 if TYPE_CHECKING:
     from insights_pipeline.receiver.config import ReceiverConfig
     from insights_pipeline.receiver.serve import Addresses
@@ -35,6 +37,7 @@ def receive(
         "--no-drain",
         help="Only accept and keep; a later receiver on this folder brings it into the tables.",
     ),
+    as_json: bool = JSON,
 ) -> None:
     """Receive traces from running agents: OTLP, Netra, Langfuse and LangSmith SDKs, without changing their code.
 
@@ -49,6 +52,8 @@ def receive(
 
       insights receive --grpc-port 4317
 
+      insights receive --port 0 --json               the addresses as JSON, once it listens
+
       INSIGHTS_INGEST_KEYS_FILE=/run/secrets/key insights receive --host 0.0.0.0
     """
     import logging
@@ -60,7 +65,10 @@ def receive(
     config = config_of(
         settings(), host=host, port=port, grpc_port=grpc_port, folder=folder, with_drain=not no_drain
     )
-    serve(config, on_ready=lambda addresses: _tell(config, addresses))
+    serve(
+        config,
+        on_ready=lambda addresses: print_json(addresses._asdict()) if as_json else _tell(config, addresses),
+    )
 
 
 def config_of(

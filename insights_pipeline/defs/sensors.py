@@ -36,9 +36,10 @@ def landed_data(
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     lake = engine.engine().lake
     state = Landing.from_cursor(context.cursor, tables={name: lake.table_id(name) for name in ARRIVING})
-    for name in ARRIVING:
-        version, appended = lake.appended_days(name, after_version=state.seen[name][1])
-        state = state.after(name, version, appended, known=lake.days("spans"))
+    landed = {name: lake.appended_days(name, after_version=state.seen[name][1]) for name in ARRIVING}
+    known = lake.days("spans")
+    for name, (version, appended) in landed.items():
+        state = state.after(name, version, appended, known=known)
     state = state.without(_done(context.instance, state.pending))
     now = now_ns() // 1_000_000
     state = state.rested(before=now - settings().refresh_minutes * 60_000)

@@ -15,7 +15,13 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
 from insights_pipeline.lake.days import DayRange
 from insights_pipeline.lake.durable import sync_appends
@@ -24,8 +30,20 @@ from insights_pipeline.lake.tables import TABLES, Table
 # Which days an append touched: the landed-data sensor reads it back from the log.
 _APPENDED = "insights.appended_days"
 
+# Live traffic commits every few seconds: a month of the log, the default, would be a million files, and each append
+# lists them. Whoever reads the log back (`appended_days`) copes with its beginning being gone.
+_PROPERTIES: dict[str, str] = {"delta.logRetentionDuration": "interval 2 days"}
+
 # A file in a lake that holds nothing but the demo's traffic: only such a lake is ever emptied, by a new demo.
 DEMO_MARK = "MADE_BY_DEMO"
+
+
+# Rows that take minutes to make are not made a dozen times: who writes in between will do so again.
+_PATIENCE = stop_after_attempt(12) | (stop_after_attempt(3) & stop_after_delay(60))
+
+
+class ConflictError(Exception):
+    """Others wrote to the same partitions each time before the rows for them were made; nothing was replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +175,7 @@ class Lake:
 
         Either all of the old rows are seen or all of the new ones. `make` is called again when another
         writer committed to the same partitions in between, so rows derived from them are derived anew.
+        Raises ConflictError when that happens again and again.
         """
         contract = into.contract
         predicate = into.predicate()
@@ -187,7 +206,12 @@ class Lake:
                 writer_properties=_writer_properties(contract),
             )
 
-        self._commit(write)
+        try:
+            self._commit(write)
+        except CommitFailedError as error:
+            raise ConflictError(
+                f"{into.table} of {into.days} is written faster than it is replaced"
+            ) from error
         return rows
 
     def days(self, table: str) -> set[date]:
@@ -227,7 +251,13 @@ class Lake:
         newest = delta.version()
         days: dict[date, int] = {}
         if newest > after_version:
-            for commit in delta.history(newest - after_version):
+            commits = delta.history(newest - after_version)
+            if (
+                len(commits) < newest - after_version
+            ):  # the log was shortened: any day may have got rows before it
+                oldest = min((commit["timestamp"] for commit in commits), default=now_ns() // 1_000_000)
+                days = dict.fromkeys(self.days(table), oldest)
+            for commit in commits:
                 for day in filter(None, str(commit.get(_APPENDED, "")).split(",")):
                     days[date.fromisoformat(day)] = max(
                         commit["timestamp"], days.get(date.fromisoformat(day), 0)
@@ -252,6 +282,10 @@ class Lake:
             )
 
         self._commit(compact)
+        delta = self._open(contract)
+        if not _PROPERTIES.items() <= delta.metadata().configuration.items():  # made by an earlier release
+            delta.alter.set_table_properties(_PROPERTIES)
+        delta.cleanup_metadata()
         removed = self._open(contract).vacuum(retention_hours=retention_days * 24, dry_run=False)
         return {
             "files_before": int(compacted["numFilesRemoved"]),
@@ -283,6 +317,7 @@ class Lake:
                 contract.schema,
                 mode="ignore",
                 partition_by=list(contract.partition_by),
+                configuration={**_PROPERTIES},
                 storage_options=self._storage,
             )
             return
@@ -300,7 +335,7 @@ class Lake:
         for attempt in Retrying(
             retry=retry_if_exception_type(CommitFailedError),
             wait=wait_random_exponential(multiplier=0.05, max=2),
-            stop=stop_after_attempt(12),
+            stop=_PATIENCE,
             reraise=True,
         ):
             with attempt:

@@ -65,7 +65,10 @@ class Appender:
         tables = sealed.tables
         rows = {name: self._put(lake, sealed, name, tables.get(name)) for name in ("spans", "span_contents")}
         fresh = tables.get("feedback", FEEDBACK.schema.empty_table())
-        settled = unplaced.settle(engine, fresh, tables.get("spans"), now_ns=sealed.newest_ns)
+        if self._stored["feedback"] >= sealed.position:
+            settled = unplaced.unsettled(fresh)
+        else:
+            settled = unplaced.settle(engine, fresh, tables.get("spans"), now_ns=sealed.newest_ns)
         rows["feedback"] = self._put(lake, sealed, "feedback", settled.rows)
         rows["rejects"] = self._put(lake, sealed, "rejects", tables.get("rejects"))
         return Landed(rows, settled.changes)

@@ -191,19 +191,24 @@ class Drain:
             with suppress(sqlite3.Error):
                 state.execute("ROLLBACK")
             raise
-        self._pending.stored()
+        self._pending.stored(sealed.runs)
 
     def _insist(self, action: Callable[[], _T], stop: threading.Event) -> _T:
         """Do it until it is done: a lake that cannot be written is waited for, and nothing is lost meanwhile."""
         wait = _FIRST_WAIT_S
         while True:
             try:
-                return action()
+                done = action()
             except Exception as error:
                 if self._told is None:
                     raise
                 self.progress.error = self._told(error)
                 self.progress.publish()
+            else:
+                self.progress.error = (
+                    None  # also without a batch: not ready, the receiver would never get one
+                )
+                return done
             until = time.monotonic() + wait
             while time.monotonic() < until:
                 self._check(stop)

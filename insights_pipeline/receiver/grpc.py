@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -84,7 +85,7 @@ def _take(door: Door, kind: str, messages: Iterator[bytes], context: Any) -> byt
         raise RefusedError(401, f"no valid ingest key. {REMEDY}")
     if kind != METRICS:
         door.limits.check()
-    body = next(messages, None)
+    body = _message(door, messages, context)
     if body is None:
         raise RefusedError(400, "the call holds no message")
     if kind == METRICS:
@@ -105,6 +106,17 @@ def _take(door: Door, kind: str, messages: Iterator[bytes], context: Any) -> byt
     if not verdict.bad:
         return b""
     return replies.partial_reply(kind, verdict)
+
+
+def _message(door: Door, messages: Iterator[bytes], context: Any) -> bytes | None:
+    """The one message. A client that went silent is cut off: it must not keep one of the few workers for ever."""
+    patience = threading.Timer(door.config.body_timeout_seconds, context.cancel)
+    patience.daemon = True
+    patience.start()
+    try:
+        return next(messages, None)
+    finally:
+        patience.cancel()
 
 
 def _fail(door: Door, kind: str, context: Any, code: grpc.StatusCode, message: str) -> bytes:

@@ -96,7 +96,7 @@ class Door:
 
     async def _take(self, intake: Intake, request: Request, *, as_json: bool) -> Response:
         key = self._holder(request.headers)
-        content_type = request.headers.get("content-type", "")
+        content_type = _clean(request.headers.get("content-type", ""))
         encoding = _checked_encoding(intake.kind, content_type, request.headers)
         if intake.kind == METRICS:
             return replies.otlp_accepted(METRICS, Verdict(0), as_json=as_json)

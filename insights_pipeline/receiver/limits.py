@@ -7,10 +7,8 @@ import threading
 import time
 from typing import NamedTuple
 
-import orjson
-
 from insights_pipeline.receiver.config import MIB, ReceiverConfig
-from insights_pipeline.receiver.progress import FILE
+from insights_pipeline.receiver.progress import FILE, published
 from insights_pipeline.receiver.segments import backlog_bytes
 from insights_pipeline.receiver.writer import GroupWriter
 
@@ -93,10 +91,9 @@ class Limits:
         self.free_bytes = disk.f_bavail * disk.f_frsize
 
     def _drain_state(self) -> DrainState:
-        path = self._config.folder / FILE
+        values = published(self._config.folder)
         try:
-            values = orjson.loads(path.read_bytes())
-            age = time.time() - path.stat().st_mtime
-        except (OSError, orjson.JSONDecodeError):
+            age = time.time() - (self._config.folder / FILE).stat().st_mtime
+        except OSError:
             return DrainState({}, None)
-        return DrainState(values if isinstance(values, dict) else {}, age)
+        return DrainState(values, age)

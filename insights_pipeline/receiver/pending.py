@@ -170,9 +170,10 @@ class Pending:
         if rows:
             self._forget(now_ns=max(run.received_ns for run in runs.values()))
 
-    def stored(self) -> None:
-        """The sealed runs are committed: from here on they are read from the file."""
-        self._sealed = {}
+    def stored(self, runs: Runs) -> None:
+        """These sealed runs are committed: from here on they are read from the file. Later ones may be sealed."""
+        if self._sealed is runs:
+            self._sealed = {}
 
     def _known(self, key: str) -> dict[str, Any] | None:
         for runs in (self._batch, self._sealed):

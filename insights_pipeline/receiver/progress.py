@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +44,6 @@ class Progress:
         self.batches += 1
         self.position = position
         self.last_flush_ns = time.time_ns()
-        self.error = None
 
     def beat(self) -> None:
         """Publish when the last time was a second ago."""
@@ -66,11 +66,18 @@ class Progress:
             "error": self.error,
         }
         draft = self.folder / f".{FILE}"
-        try:
+        with suppress(OSError):
             draft.write_bytes(orjson.dumps(told))
             draft.replace(self.folder / FILE)
-        except OSError as error:
-            self.error = self.error or f"{FILE} cannot be written ({error.strerror})"
+
+
+def published(folder: Path) -> dict[str, object]:
+    """What the drain of a folder told last; empty when it has told nothing yet."""
+    try:
+        told = orjson.loads((folder / FILE).read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def without_secrets(error: BaseException, secrets: Mapping[str, str]) -> str:

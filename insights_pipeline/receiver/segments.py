@@ -26,6 +26,7 @@ from insights_pipeline.receiver.framing import (
     read_record,
     refused,
 )
+from insights_pipeline.receiver.progress import published
 
 __all__ = [
     "Entry",
@@ -116,7 +117,10 @@ class SegmentWriter:
         self._segment_bytes = segment_bytes
         folder.mkdir(parents=True, exist_ok=True)
         folder_id(folder)
-        self._number = max((segment.number for segment in segments(folder)), default=0)
+        # where somebody deleted the segments, new ones must still lie behind what the drain has read
+        told = published(folder).get("position")
+        drained = told >> _OFFSET_BITS if isinstance(told, int) else 0
+        self._number = max((segment.number for segment in segments(folder)), default=drained)
         self._mark = b""
         self._file = -1
         self._size = 0
@@ -138,7 +142,7 @@ class SegmentWriter:
             size = self._size
             for entry in entries:
                 size += _write(self._file, encoded(self._mark, entry))
-            os.fdatasync(self._file)
+            os.fsync(self._file)
         except OSError:
             self._give_up()
             raise
@@ -167,7 +171,7 @@ class SegmentWriter:
             return
         try:
             os.ftruncate(self._file, self._size)
-            os.fdatasync(self._file)
+            os.fsync(self._file)
         except OSError:
             pass  # the tail stays: a reader may see what was not acknowledged, which is harmless
         else:
@@ -186,7 +190,7 @@ def read_entries(folder: Path, after: int) -> Iterator[tuple[int, Entry]]:
     done = 0  # the last segment that was closed when it was read to its end
     while True:
         found = [item for item in segments(folder) if item.number >= max(position >> _OFFSET_BITS, done + 1)]
-        newest = found[-1].number if found else 0
+        newest = found[-1].number if found else position >> _OFFSET_BITS
         for segment in found:
             is_closed = segment.number < newest
             for end, entry in _segment_entries(segment, _start(segment, position), is_closed=is_closed):

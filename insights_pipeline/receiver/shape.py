@@ -154,7 +154,7 @@ def _json(kind: str, content: bytes) -> Verdict:
 
 def _ids(values: list[Any]) -> tuple[str, ...]:
     found = (value.get("id") for value in values if isinstance(value, dict))
-    return tuple(text for text in found if isinstance(text, str))
+    return tuple(text.encode("utf-8", "replace").decode() for text in found if isinstance(text, str))
 
 
 def lenient_json(content: bytes) -> Any:

@@ -13,6 +13,9 @@ from pathlib import Path
 from insights_pipeline.receiver.segments import Entry, refused
 
 _DEATHS = 3
+# An entry at a time is slow, and the process may have died of something else: after so many all is as before, and
+# only deaths behind them make it careful again.
+_CAREFUL_ENTRIES = 1_000
 
 
 class Suspects:
@@ -30,6 +33,7 @@ class Suspects:
         found = state.execute("SELECT deaths, position, tries FROM suspects WHERE log = ?", (log,)).fetchone()
         deaths, self._position, self._tries = found
         self.careful = deaths >= _DEATHS
+        self._left = _CAREFUL_ENTRIES
         # until progress or a clean end says otherwise, this process dies too
         state.execute("UPDATE suspects SET deaths = deaths + 1 WHERE log = ?", (log,))
 
@@ -37,6 +41,8 @@ class Suspects:
         """The entry, noted as the one that is read now; or, when it killed too often, a reject in its place."""
         self._tries = self._tries + 1 if position == self._position else 1
         self._position = position
+        self._left -= 1
+        self.careful = self._left > 0
         if self._tries > _DEATHS:
             self.careful = False
             return self._set_aside(position, entry)

@@ -7,6 +7,7 @@ such scores are looked at again for a day, and written again when their trace tu
 from __future__ import annotations
 
 import sqlite3
+import time
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -16,13 +17,15 @@ import pyarrow as pa
 from insights_pipeline.lake import Engine
 from insights_pipeline.lake.days import NS_PER_DAY
 from insights_pipeline.lake.tables import FEEDBACK
-from insights_pipeline.traces.feedback import find_scores
+from insights_pipeline.traces.feedback import DAYS, find_scores
 
 KEPT_NS = 7 * NS_PER_DAY
 SESSION_KEPT_NS = NS_PER_DAY
 MAX_BYTES = 32 * 2**20
-# Spans also come by other ways than the receiver: now and then all that wait are looked for.
-_LOOK_FOR_ALL_NS = 10 * 60 * 1_000_000_000
+# Most scores judge what ran a moment ago. Among the spans of a month is looked now and then only, for all that wait
+# (spans also come by other ways than the receiver): on a large lake that takes long, and traffic must not wait for it.
+NEAR_DAYS = 2
+_PAUSES, _LONGEST_PAUSE_S = 20, 600.0  # times as long as the last such look took
 _IDS = ("trace_id", "span_id", "session_id")
 
 Changes = dict[str, "bytes | None"]
@@ -50,7 +53,7 @@ class Unplaced:
     def __init__(self, state: sqlite3.Connection) -> None:
         self._state = state
         self._bytes = 0
-        self._looked_ns = 0
+        self._next_look = 0.0
         self._waiting: dict[str, _Waiting] = {}
         for score_id, data in state.execute("SELECT score_id, score FROM unplaced ORDER BY seen_ns, rowid"):
             self._keep(score_id, data)
@@ -62,11 +65,17 @@ class Unplaced:
         """Place new scores, and those that waited for these spans (None: there are none). The spans are in the lake."""
         new = fresh.to_pylist()
         arrived = {row["score_id"] for row in new}
-        again = [kept for kept in self._due(spans, now_ns) if kept.row["score_id"] not in arrived]
+        began = time.monotonic()
+        is_far = began >= self._next_look
+        due = self._waiting.values() if is_far else self._due(spans)
+        again = [kept for kept in due if kept.row["score_id"] not in arrived]
         if not new and not again:
             return Settled(FEEDBACK.schema.empty_table(), {})
         asked = pa.Table.from_pylist([*new, *(kept.row for kept in again)], schema=FEEDBACK.schema)
-        scores, found = find_scores(engine, asked)
+        scores, found = find_scores(engine, asked, days=DAYS if is_far else NEAR_DAYS)
+        if is_far:
+            ended = time.monotonic()
+            self._next_look = ended + min(_PAUSES * (ended - began), _LONGEST_PAUSE_S)
         rows: list[dict[str, Any]] = []
         changes: Changes = {}
         places = zip(scores.select(["trace_id", "date"]).to_pylist(), found, strict=True)
@@ -83,6 +92,17 @@ class Unplaced:
                 changes[row["score_id"]] = None if is_settled else _packed(row, place)
         return Settled(pa.Table.from_pylist(rows, schema=FEEDBACK.schema), changes)
 
+    def unsettled(self, fresh: pa.Table) -> Settled:
+        """For scores that were appended before a kill, nobody knows at which place: all wait to be looked for again."""
+        rows = fresh.to_pylist()
+        return Settled(
+            FEEDBACK.schema.empty_table(),
+            {
+                row["score_id"]: _packed(row, {name: row[name] for name in ("trace_id", "date")})
+                for row in rows
+            },
+        )
+
     def store(self, changes: Changes, *, now_ns: int) -> None:
         """Keep what waits, within the caller's transaction; what waited for too long is let go where it lies."""
         for score_id, data in changes.items():
@@ -96,17 +116,11 @@ class Unplaced:
         for score_id, kept in list(self._waiting.items()):
             age = now_ns - kept.row["ingested_ns"]
             limit = KEPT_NS if kept.row["trace_id"] or kept.row["span_id"] else SESSION_KEPT_NS
-            if age <= limit and self._bytes <= MAX_BYTES:
-                break  # they stand in the order of arrival
-            self._drop(score_id)
+            if age > limit or self._bytes > MAX_BYTES:  # they stand in the order of arrival
+                self._drop(score_id)
 
-    def _due(self, spans: pa.Table | None, now_ns: int) -> list[_Waiting]:
-        if not self._waiting:
-            return []
-        if now_ns - self._looked_ns >= _LOOK_FOR_ALL_NS:
-            self._looked_ns = now_ns
-            return list(self._waiting.values())
-        if spans is None:
+    def _due(self, spans: pa.Table | None) -> list[_Waiting]:
+        if not self._waiting or spans is None:
             return []
         there = {name: set(spans.column(name).to_pylist()) for name in _IDS}
         return [

@@ -33,6 +33,8 @@ _SPOKEN: dict[tuple[object, ...], _Spoken] = {}
 _MAX_SPOKEN, _MAX_TELL_CHARS = 2_048, 8_192
 _WITH_TOKENS = frozenset({"llm", "embedding"})
 _NO_PROVIDER = frozenset({"langchain", "unknown", "none"})
+_APIS = (".responses", ".chat", ".completion", ".messages", ".generative-ai", ".embedding")
+_RESOURCE_NAMES = ("projects/", "publishers/", "models/")
 _STREAM_EVENTS = (".chunk", "First Token Stream Event", "ai.stream.firstChunk", "ai.stream.finish")
 _MAX_EVENTS = 20
 _MAX_STACKTRACE = 4_000
@@ -127,7 +129,7 @@ def canonical(raw: RawSpan, *, max_field_chars: int) -> Row:
         draft.environment,
         draft.app,
         draft.release,
-        draft.model,
+        _model(draft.model),
         _provider(draft.provider),
         cut(draft.tool_name, limit) if kind == "tool" else None,
         cut(sent, limit) or None,
@@ -281,9 +283,20 @@ def _tokens(draft: Draft, kind: str) -> None:
         draft.total_tokens = max(draft.total_tokens or 0, counted)
 
 
+def _model(name: str | None) -> str | None:
+    """The model of Google's resource names: `projects/…/publishers/google/models/gemini-2.5-flash`."""
+    if name is None or not name.startswith(_RESOURCE_NAMES):
+        return name
+    before, found, model = name.rpartition("models/")
+    return model if found and model and before[-1:] in ("", "/") else name
+
+
 def _provider(name: str | None) -> str | None:
+    """In lower case, without the part of its API that the Vercel AI SDK adds: `openai.responses`."""
     lower = name.lower() if name else None
-    return None if lower in _NO_PROVIDER else lower
+    if lower is None or lower in _NO_PROVIDER:
+        return None
+    return lower.rpartition(".")[0] if lower.endswith(_APIS) else lower
 
 
 def _left(raw: RawSpan) -> Attributes:

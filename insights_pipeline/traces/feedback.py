@@ -26,9 +26,9 @@ class Placed(NamedTuple):
 def place_scores(engine: Engine, scores: pa.Table, *, days: int = DAYS) -> pa.Table:
     """The rows of `feedback` with the `date` and the `trace_id` of what they judge; order and schema stay.
 
-    Looked for among the spans of the `days` before a score and of the day after: by trace id; by span id when no
-    trace is named; a score of a session goes to the newest trace of it that had begun. What is not found keeps the
-    day of its own time.
+    Looked for among the traces that began on the `days` before a score or on the day after: by trace id; by span id
+    when no trace is named; a score of a session goes to the newest trace of it that had begun. What is not found
+    keeps the day of its own time.
     """
     return find_scores(engine, scores, days=days).scores
 
@@ -37,6 +37,7 @@ def find_scores(engine: Engine, scores: pa.Table, *, days: int = DAYS) -> Placed
     """As `place_scores`, and tells which were found."""
     if scores.num_rows == 0:
         return Placed(scores, [])
+    days += 1  # tells of a trace whether it began before
     own_day = _days_of(scores.column("at_ns"))
     first, last = pc.min_max(own_day).values()
     around = DayRange(first.as_py() - timedelta(days=days), last.as_py() + timedelta(days=1))

@@ -10,13 +10,20 @@ SUFFIXES = (
     ".pb", ".bin", ".json", ".jsonl", ".ndjson", ".traj", ".csv", ".tsv", ".parquet",
 )  # fmt: skip
 COMPRESSED = (".gz", ".zst")
+_NO_STREAM = (
+    "a stream can be read only once, and its format is told by looking at it first. Save it to a file, "
+    "and give that: … > traces.jsonl; insights ingest traces.jsonl"
+)
 
 
 def trace_files(paths: Sequence[Path | str]) -> list[str]:
     """The files to read, each once: a file under any name, of a folder those that look like trace files.
 
-    Raises FileNotFoundError for a path that does not exist, ValueError for a folder without trace files.
+    Raises FileNotFoundError for a path that does not exist, ValueError for a folder without trace files
+    and for what is no file (a pipe, "-").
     """
+    if "-" in map(str, paths) and not Path("-").exists():
+        raise ValueError(f"-: {_NO_STREAM}")
     missing = [str(path) for path in paths if not Path(path).exists()]
     if missing:
         raise FileNotFoundError(
@@ -25,6 +32,8 @@ def trace_files(paths: Sequence[Path | str]) -> list[str]:
         )
     found: dict[str, None] = {}
     for path in paths:
+        if not Path(path).is_dir() and not Path(path).is_file():
+            raise ValueError(f"{path}: {_NO_STREAM}")
         if Path(path).is_dir():
             inside = sorted(_walk(str(path)))
             if not inside:

@@ -13,13 +13,14 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from insights_pipeline.lake import Engine, Lake, Slice
+from insights_pipeline.traces.dialects.imported import UNDATED
 from insights_pipeline.traces.distinct import Distinct
 from insights_pipeline.traces.exports.detect import AUTO, UNKNOWN, Opened, open_records
 from insights_pipeline.traces.exports.mapping import Mapping
-from insights_pipeline.traces.feedback import place_scores
+from insights_pipeline.traces.feedback import find_scores, place_scores
 from insights_pipeline.traces.files import trace_files
 from insights_pipeline.traces.journal import DONE, Journal
-from insights_pipeline.traces.records import Reject
+from insights_pipeline.traces.records import RawSpan, Reject
 from insights_pipeline.traces.table import Batch, Labels
 
 __all__ = ["IngestReport", "ingest_paths", "trace_files"]
@@ -27,6 +28,7 @@ __all__ = ["IngestReport", "ingest_paths", "trace_files"]
 FLUSH_ROWS = 20_000
 FLUSH_CHARS = 32 * 2**20  # about 300 MB of process memory at the peak, on top of the libraries
 _PROGRESS_RECORDS = 500
+_FAR_DAYS = 366  # exports hold judgements that were made long after the trace
 
 OnProgress = Callable[[int, int], None]
 OnResume = Callable[[int, int], None]
@@ -37,7 +39,7 @@ class IngestReport:
     """What was read: `traces` are distinct ids, `days` the UTC days of span starts, `bytes` as they lie on disk.
 
     Of a resumed ingest it tells what this call read. `formats` are files by what they were taken for; `stopped`: it
-    was asked to stop, and what it had read by then is in the tables.
+    was asked to stop, and what it had read by then is in the tables. `undated` traces have no times of their own.
     """
 
     files: int
@@ -51,6 +53,7 @@ class IngestReport:
     contents: int = 0
     formats: dict[str, int] = field(default_factory=dict, compare=False)
     stopped: bool = False
+    undated: int = 0
 
 
 def ingest_paths(
@@ -120,6 +123,16 @@ def _from(done: int, total: int, on_progress: OnProgress | None) -> OnProgress |
     return None if on_progress is None else lambda here, _: on_progress(min(done + here, total), total)
 
 
+def _placed(engine: Engine, scores: pa.Table) -> pa.Table:
+    """Scores with the day of what they judge; only those that are not found nearby are looked for far back."""
+    near = find_scores(engine, scores)
+    lost = [place for place, found in enumerate(near.found) if not found]
+    if not lost:
+        return near.scores
+    far = place_scores(engine, scores.take(lost), days=_FAR_DAYS)
+    return pa.concat_tables([near.scores.filter(pa.array(near.found)), far])
+
+
 def _not_yet_known(lake: Lake, rejects: pa.Table) -> pa.Table:
     """Rejects that no earlier reading of the same files kept already."""
     # the file may have changed since: another record, same fault
@@ -144,6 +157,7 @@ class _Run:
     engine: Engine | None
     should_stop: Callable[[], bool]
     stopped: bool = False
+    undated: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     days: set[date] = field(default_factory=set)
     dialects: dict[str, int] = field(default_factory=dict)
@@ -182,6 +196,8 @@ class _Run:
                 return
             if number <= known:
                 continue
+            if isinstance(record, RawSpan) and UNDATED in record.attributes:
+                self.undated += 1
             self.batch.add(record, path, labels=self.labels)
             self.pending[path] = number
             if self.batch.chars >= FLUSH_CHARS or self.batch.size >= FLUSH_ROWS:
@@ -210,7 +226,7 @@ class _Run:
 
     def _placed(self, name: str, table: pa.Table) -> pa.Table:
         if name == "feedback" and self.engine is not None:
-            return place_scores(self.engine, table)
+            return _placed(self.engine, table)
         return _not_yet_known(self.lake, table) if name == "rejects" else table
 
     def _count(self, spans: pa.Table) -> None:
@@ -232,4 +248,5 @@ class _Run:
             contents=self.counts.get("span_contents", 0),
             formats=dict(sorted(self.formats.items())),
             stopped=self.stopped,
+            undated=self.undated,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from insights_pipeline.traces.text import as_text, loads
 
 SAMPLE = 100
 MAX_EXAMPLE_CHARS = 60
+_MAX_REMEDY_CHARS = 600
+_MAX_KEY_CHARS = 200
 _MAX_UNMAPPED = 200
 # Fields of a span in the order in which one asks for them; a field that is 0 or false says nothing.
 FIELDS = (
@@ -35,9 +38,9 @@ class Presence:
     count: int = 0
     example: str = ""
 
-    def see(self, value: object) -> None:
+    def see(self, value: object, *, limit: int = MAX_EXAMPLE_CHARS) -> None:
         self.count += 1
-        self.example = self.example or shown(value)
+        self.example = self.example or shown(value, limit=limit)
 
 
 @dataclass(slots=True)
@@ -105,17 +108,20 @@ def _look(preview: Preview, batch: Batch, path: str) -> None:
     for row in batch.rows:
         for name in FIELDS:
             if (value := getattr(row, name)) not in (None, False):
-                preview.fields.setdefault(name, Presence()).see(_plain(value))
-        for key, value in _left(row):
+                preview.fields.setdefault(name, Presence()).see(_plain(name, value))
+        for long_key, value in _left(row):
+            key = shown(long_key, limit=_MAX_KEY_CHARS)
             if key in preview.unmapped or len(preview.unmapped) < _MAX_UNMAPPED:
                 preview.unmapped.setdefault(key, Presence()).see(value)
     for _, reject in batch.rejects:
         preview.reasons.setdefault(reject.reason, Presence()).see(
-            f"{Path(path).name}, {reject.position}: {reject.remedy}"
+            f"{Path(path).name}, {reject.position}: {reject.remedy}", limit=_MAX_REMEDY_CHARS
         )
 
 
-def _plain(value: object) -> object:
+def _plain(name: str, value: Any) -> object:
+    if name in ("start_ns", "end_ns"):
+        return datetime.fromtimestamp(value // 10**9, UTC).isoformat()
     return value.decode() if isinstance(value, bytes) else value
 
 
@@ -129,11 +135,11 @@ def _left(row: Row) -> Iterator[tuple[str, Any]]:
             yield str(key), value
 
 
-def shown(value: object) -> str:
+def shown(value: object, *, limit: int = MAX_EXAMPLE_CHARS) -> str:
     """A short example of a value, without control characters: texts come from strangers."""
-    text = as_text(value)[: MAX_EXAMPLE_CHARS * 4]
+    text = as_text(value)[: limit * 4]
     printable = "".join(char if char.isprintable() else " " for char in text).strip()
-    return printable if len(printable) <= MAX_EXAMPLE_CHARS else printable[: MAX_EXAMPLE_CHARS - 1] + "…"
+    return printable if len(printable) <= limit else printable[: limit - 1] + "…"
 
 
 def sorted_by_count(found: dict[str, Presence]) -> list[tuple[str, Presence]]:

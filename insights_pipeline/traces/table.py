@@ -82,6 +82,7 @@ class Batch:
             self.chars += sum(len(message["content"]) for message in (*record.inputs, *record.outputs))
         elif isinstance(record, Score):
             self.scores.append((arrival, record))
+            self.chars += len(record.label or "") + len(record.comment or "")
         else:
             self.rejects.append((arrival, record))
 

@@ -45,13 +45,14 @@ def as_text(value: object) -> str:
 
 
 def as_int(value: object) -> int | None:
-    """A count: an int, an integral float or a string of digits; None for all else and outside 0..MAX_COUNT."""
+    """A count: an int, an integral float or either as text; None for all else and outside 0..MAX_COUNT."""
     if type(value) is int:  # nearly always
         return value if 0 <= value <= MAX_COUNT else None
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, str):
-        value = int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None
+        digits = value.removesuffix(".0")  # what data frames make of a count in a column with gaps
+        value = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 19 else None
     if isinstance(value, float):
         value = int(value) if value.is_integer() else None
     return value if isinstance(value, int) and 0 <= value <= MAX_COUNT else None

@@ -12,9 +12,10 @@ from typer.testing import CliRunner, Result
 from insights_pipeline.cli.app import app
 from insights_pipeline.cli.show import shorten
 from insights_pipeline.lake import Lake, rows_to_table
+from insights_pipeline.receiver.segments import Entry, SegmentWriter
 from insights_pipeline.settings import settings
 
-VERBS = ["ingest", "rejects", "run", "brief", "intents", "drift", "doctor", "demo"]
+VERBS = ["ingest", "receive", "rejects", "run", "brief", "intents", "drift", "doctor", "demo"]
 
 
 @pytest.fixture
@@ -144,9 +145,20 @@ def test_the_doctor_checks_every_part_and_prints_json(home: Path) -> None:
         "prices",
         "dagster",
         "tables",
+        "receiver",
     }
     assert all(finding["ok"] for finding in findings.values()), findings
     assert result.exit_code == 0
+
+
+def test_the_doctor_tells_what_waits_and_why_the_tables_cannot_be_written(home: Path) -> None:
+    folder = home / "data/receiver"
+    SegmentWriter(folder).append([Entry("otlp.traces", 1, "", {}, None, None, b"x" * 2**20)])
+    told = {"position": 0, "last_flush_ns": 1_772_366_400 * 10**9, "error": None}
+    for error, words in ((None, "last brought in 2026-03-01 12:00:00 UTC"), ("OSError: no room", "no room")):
+        (folder / "drain.json").write_text(json.dumps({**told, "error": error}))
+        shown = insights("doctor").output
+        assert "1.0 MiB wait" in shown and words in shown
 
 
 def test_the_doctor_fails_where_runs_would_not_be_kept(home: Path) -> None:

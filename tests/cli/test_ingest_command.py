@@ -149,7 +149,7 @@ def test_the_summary_counts_formats_scores_and_spans(insights: Callable[..., Res
     assert result.exit_code == 0, result.output
     assert (
         "2 files (openai-chat 1, phoenix 1): 3 traces, 6 spans, 1 score, 0 rejected; "
-        "days 2026-03-01 to 2026-03-01" in result.output
+        "day 2026-03-01\n3 traces came without a time" in result.output
     )
     assert "Next: insights run" in result.output
 
@@ -160,7 +160,7 @@ def test_a_dry_run_tells_fields_and_what_is_unmapped_and_writes_nothing(
     chats(tmp_path / "c.jsonl", channel="web", user="u-\x1b[31m1")
     result = insights("ingest", "c.jsonl", "--dry-run")
     assert result.exit_code == 0, result.output
-    assert "openai-chat: 1 file; the first 6 records are 6 spans of 3 traces" in result.output
+    assert "openai-chat: 1 file, read to the end: 6 spans of 3 traces, 0 rejected" in result.output
     assert "\x1b[31m" not in result.output
     assert [line.split() for line in result.output.splitlines() if line.startswith("channel")] == [
         ["channel", "3", "of", "6", "web"]
@@ -195,7 +195,7 @@ def test_a_mapping_file_and_labels_are_options(insights: Callable[..., Result], 
         "2026-03-01",
     )
     result = insights("ingest", *words, "--json")
-    assert json.loads(result.stdout)["formats"] == {"map map": 1}
+    assert json.loads(result.stdout)["formats"] == {"map": 1}
     rows = Lake("data/lake").read(Slice("spans")).to_pylist()
     assert {(row["environment"], row["tenant_id"]) for row in rows} == {("staging", "acme")}
     assert {row["input_text"] for row in rows if row["kind"] == "agent"} == {"Why?"}
@@ -227,3 +227,33 @@ def test_what_is_to_be_blotted_out_never_reaches_the_tables(
     text = str(Lake("data/lake").read(Slice("spans")).to_pylist())
     assert "jane.doe" not in text
     assert "[EMAIL]" in text
+
+
+def test_what_can_be_read_only_once_is_refused_with_the_way_round(
+    insights: Callable[..., Result], tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("-", "pipe"):
+        result = insights("ingest", name)
+        assert isinstance(result.exception, ValueError)
+        assert f"{name}: a stream can be read only once" in str(result.exception)
+        assert "> traces.jsonl" in str(result.exception)
+
+
+def test_a_dry_run_shows_the_whole_remedy_and_says_what_is_empty(
+    insights: Callable[..., Result], tmp_path: Path
+) -> None:
+    (tmp_path / "calls.csv").write_text("question,answer\nq,a\n")
+    (tmp_path / "nothing.json").write_text("")
+    result = insights("ingest", "calls.csv", "nothing.json", "--dry-run")
+    assert "Its fields: question, answer." in " ".join(result.output.split())
+    assert "empty: 1 file with nothing in it" in result.output
+
+
+def test_the_next_step_is_told_also_after_rejects(insights: Callable[..., Result], tmp_path: Path) -> None:
+    chats(tmp_path / "c.jsonl")
+    with (tmp_path / "c.jsonl").open("a") as out:
+        out.write("oops\n")
+    result = insights("ingest", "c.jsonl")
+    assert "1 rejected record" in result.output
+    assert "Next: insights run" in result.output

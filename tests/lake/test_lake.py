@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import os
 from datetime import date
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 
 from insights_pipeline.lake import (
     DayRange,
@@ -76,6 +79,21 @@ def test_an_append_between_read_and_replace_is_not_lost(lake: Lake) -> None:
     assert ids(lake) == ["a", "late"]
 
 
+def test_commits_and_checkpoints_are_synced(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake.append("trace_embeddings", embeddings(D1, "a"))
+    folder = Path(lake.uri) / "trace_embeddings"
+    DeltaTable(str(folder)).create_checkpoint()
+    synced: set[int] = set()
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.add(os.fstat(handle).st_ino))
+    lake.sync("trace_embeddings", since=0.0)
+    files = {path for path in folder.rglob("*") if path.is_file()}
+    assert {path.name for path in files if "checkpoint" in path.name} == {
+        "_last_checkpoint",
+        "00000000000000000001.checkpoint.parquet",
+    }
+    assert {path for path in files if path.stat().st_ino not in synced} == set()
+
+
 def test_the_log_tells_which_days_appends_touched_but_not_replacements(lake: Lake) -> None:
     lake.append("trace_embeddings", embeddings(D1, "a"))
     version, days = lake.appended_days("trace_embeddings", after_version=-1)
@@ -85,6 +103,21 @@ def test_the_log_tells_which_days_appends_touched_but_not_replacements(lake: Lak
     newest, days = lake.appended_days("trace_embeddings", after_version=version)
     assert set(days) == {D3}
     assert lake.appended_days("trace_embeddings", after_version=newest) == (newest, {})
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2])
+def test_of_a_log_that_was_shortened_every_day_counts_as_appended(lake: Lake, kept: int) -> None:
+    for day in (D1, D2, D3):
+        lake.append("trace_embeddings", embeddings(day, "a"))
+    complete = lake.appended_days("trace_embeddings", after_version=-1)
+    folder = Path(lake.uri) / "trace_embeddings"
+    DeltaTable(str(folder)).create_checkpoint()
+    for version in range(4 - kept):
+        (folder / "_delta_log" / f"{version:020}.json").unlink()
+    newest, days = lake.appended_days("trace_embeddings", after_version=-1)
+    assert (newest, set(days)) == (3, {D1, D2, D3})
+    assert all(moment >= complete[1][day] for day, moment in days.items())
+    assert lake.appended_days("trace_embeddings", after_version=3) == (3, {})
 
 
 def test_a_folder_with_a_blank_and_an_umlaut_in_its_name_can_hold_a_lake(tmp_path) -> None:

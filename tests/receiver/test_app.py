@@ -245,6 +245,27 @@ def test_json_under_the_name_of_protobuf_is_accepted(receiver: Running) -> None:
     assert receiver.post("/v1/traces", orjson.dumps(otlp_json(JSON_SPAN))).status_code == 200
 
 
+def test_a_content_type_of_any_length_keeps_its_body_readable(receiver: Running) -> None:
+    endless = b"application/x-protobuf; charset=" + b"\xe9" * 700_000
+    assert receiver.post("/v1/traces", BODY, {"content-type": endless}).status_code == 200  # type: ignore[dict-item]
+    [entry] = receiver.entries
+    assert entry.body == BODY and len(entry.content_type) <= 300
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/public/ingestion", rb'{"batch": [{"id": "\ud800"}]}'),
+        ("/api/public/scores", rb'{"id": "\ud800"}'),
+    ],
+)
+def test_half_a_character_in_an_id_is_stored_once_and_not_asked_for_again(
+    receiver: Running, path: str, body: bytes
+) -> None:
+    assert receiver.post(path, body, JSON).is_success
+    assert len(receiver.entries) == 1
+
+
 def test_langfuse_hears_what_its_sdks_expect(receiver: Running) -> None:
     batch = [{"id": "e1", "type": "score-create", "body": {}}, {"id": "e2"}, 3]
     answer = receiver.post("/api/public/ingestion", orjson.dumps({"batch": batch}), JSON)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from insights_pipeline.lake import DuckDBEngine, Lake
-from insights_pipeline.receiver import filling
+from insights_pipeline.receiver import filling, suspects
 from insights_pipeline.receiver.drain import DrainReport, drain_once
 from insights_pipeline.receiver.draining import BatchSize, Drain
 from insights_pipeline.receiver.filling import Reading
@@ -223,6 +223,29 @@ def test_a_folder_that_was_deleted_and_begun_anew_is_taken_from_its_start(
     assert folder_id(folder) != before
     drain_once(lake, engine, folder)
     assert span_ids(lake) == ids(range(1, 7))
+
+
+def test_what_comes_after_somebody_deleted_the_segments_is_drained(
+    lake: Lake, engine: DuckDBEngine, folder: Path
+) -> None:
+    for number in range(1, 4):
+        write_log(folder, spans_entry([number]))
+    drain_once(lake, engine, folder)
+    for segment in segments(folder):
+        segment.path.unlink()
+    write_log(folder, spans_entry([4]))
+    assert drain_once(lake, engine, folder).spans == 1
+
+
+def test_after_deaths_entries_are_read_one_at_a_time_and_soon_in_batches_again(
+    lake: Lake, engine: DuckDBEngine, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suspects, "_CAREFUL_ENTRIES", 2)
+    write_log(folder, *(spans_entry([n]) for n in range(1, 9)))
+    for _ in range(suspects._DEATHS):
+        Drain(folder, lambda: (lake, engine)).close()  # as if killed: it never came to an end
+    assert drain_once(lake, engine, folder).batches == 3
+    assert span_ids(lake) == ids(range(1, 9))
 
 
 def test_a_new_lake_gets_what_is_not_drained_yet_and_what_is_stays_in_the_old_one(

@@ -241,6 +241,18 @@ def test_a_lake_that_cannot_be_written_is_waited_for(
     assert span_ids(lake) == [f"{number:016x}" for number in range(1, 9)]
 
 
+def test_a_lake_that_is_back_is_told_before_anything_arrives(
+    lake: Lake, folder: Path, config: dict[str, Any]
+) -> None:
+    """A receiver that is not ready gets no traffic: it must not need some to be ready again."""
+    Path(lake.uri).write_text("in the way")
+    process = drain_process(config)
+    until(lambda: (folder / "drain.json").exists() and told(folder)["error"] is not None, process)
+    Path(lake.uri).unlink()
+    until(lambda: told(folder)["error"] is None, process)
+    assert finished(process) == 0
+
+
 def test_a_lake_that_goes_away_in_between_is_waited_for(
     lake: Lake, folder: Path, config: dict[str, Any]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -131,6 +132,23 @@ def test_overload_is_unavailable_with_a_time_to_retry(server: Called) -> None:
     assert status.endswith(b"type.googleapis.com/google.rpc.RetryInfo\x12\x04\x0a\x02\x08\x01")  # one second
     assert server.entries == []
     assert server.door.limits.in_flight == 0
+
+
+@pytest.mark.parametrize("options", [{"body_timeout_seconds": 0.5}])
+def test_clients_that_send_nothing_do_not_keep_the_others_out(server: Called) -> None:
+    leave = threading.Event()
+
+    def silent() -> Iterator[bytes]:
+        leave.wait(60)
+        yield from ()
+
+    calls = [server.channel.stream_unary(EXPORT).future(silent()) for _ in range(16)]
+    try:
+        assert server.raw(BODY) == b""
+        assert {call.code() for call in calls} == {grpc.StatusCode.CANCELLED}
+    finally:
+        leave.set()
+    assert len(server.entries) == 1
 
 
 def test_a_port_that_is_taken_is_told(server: Called, tmp_path: Path) -> None:

@@ -110,16 +110,16 @@ def test_too_little_free_disk_is_503(tmp_path: Path) -> None:
 def test_a_disk_that_fails_is_503_and_heals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with running(tmp_path) as receiver:
         assert receiver.post("/v1/traces", BODY).status_code == 200
-        sync = os.fdatasync
+        sync = os.fsync
 
         def failing(_: int) -> None:
             raise OSError(5, "Input/output error")
 
-        monkeypatch.setattr("insights_pipeline.receiver.segments.os.fdatasync", failing)
+        monkeypatch.setattr("insights_pipeline.receiver.segments.os.fsync", failing)
         answer = receiver.post("/v1/traces", BODY)
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert receiver.client.get("/readyz").status_code == 503
-        monkeypatch.setattr("insights_pipeline.receiver.segments.os.fdatasync", sync)
+        monkeypatch.setattr("insights_pipeline.receiver.segments.os.fsync", sync)
         receiver.door.writer._retry_at = 0.0
         assert receiver.post("/v1/traces", BODY).status_code == 200
         assert receiver.client.get("/readyz").status_code == 200

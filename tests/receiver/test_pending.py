@@ -76,6 +76,14 @@ def test_a_run_over_two_batches_is_a_row_as_known_and_then_a_whole_one(
     assert is_whole(last)
 
 
+def test_a_run_is_whole_that_began_while_an_earlier_batch_was_on_its_way(
+    lake: Lake, engine: DuckDBEngine, folder: Path
+) -> None:
+    write_log(folder, created(id="other", trace_id="other"), created(), ended(received_ns=NOW + 1))
+    drain_once(lake, engine, folder, size=BatchSize(rows=1))
+    assert is_whole(newest(lake))
+
+
 def test_a_run_over_a_restart_and_days_is_whole(lake: Lake, engine: DuckDBEngine, folder: Path) -> None:
     write_log(folder, created())
     drain_once(lake, engine, folder)
@@ -169,10 +177,11 @@ def sent(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def commit(state: Any, runs: Pending) -> None:
+    sealed = runs.seal()
     state.execute("BEGIN")
-    runs.store(runs.seal())
+    runs.store(sealed)
     state.execute("COMMIT")
-    runs.stored()
+    runs.stored(sealed)
 
 
 def known(state: Any) -> int:
@@ -188,7 +197,7 @@ def test_merges_are_known_in_the_batch_in_flight_and_from_the_file(tmp_path: Pat
     state.execute("BEGIN")
     runs.store(sealed)
     state.execute("COMMIT")
-    runs.stored()
+    runs.stored(sealed)
     assert sent(runs.merge(piece("r", c=3))) == {"a": 1, "b": 2, "c": 3}
     commit(state, runs)
     assert sent(Pending(open_state(tmp_path / "pending.db")).merge(piece("r"))) == {"a": 1, "b": 2, "c": 3}
@@ -308,6 +317,32 @@ def test_spans_that_came_by_another_way_are_found_after_a_while(
     assert last_scores(lake) == {"s": (KNOWN, DAY, 1)}
 
 
+def test_only_now_and_then_a_score_is_looked_for_among_the_spans_of_a_month(
+    lake: Lake, engine: DuckDBEngine, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unplaced, "_PAUSES", 10**9)  # one such look a drain
+    looks: list[int] = []
+    find = unplaced.find_scores
+    monkeypatch.setattr(
+        unplaced, "find_scores", lambda *args, days: (looks.append(days), find(*args, days=days))[1]
+    )
+    soon, late = NOW + NS_PER_DAY, NOW + 5 * NS_PER_DAY
+    write_log(
+        folder,
+        spans_entry([1]),
+        score_entry("first", received_ns=soon, traceId=KNOWN),
+        score_entry("near", received_ns=soon + 1, traceId=KNOWN),
+        score_entry("far", received_ns=late, traceId=KNOWN),
+    )
+    drain_once(lake, engine, folder, size=BatchSize(rows=1))
+    assert looks == [unplaced.DAYS, unplaced.NEAR_DAYS, unplaced.NEAR_DAYS]
+    unknown = (KNOWN, date(2026, 3, 6), 1)
+    assert last_scores(lake) == {"first": (KNOWN, DAY, 1), "near": (KNOWN, DAY, 1), "far": unknown}
+    write_log(folder, score_entry("next", received_ns=late + 1, traceId=KNOWN))
+    drain_once(lake, engine, folder)
+    assert set(last_scores(lake).values()) == {(KNOWN, DAY, 1)} and len(rows(lake, "feedback")) == 5
+
+
 @pytest.mark.parametrize("appends", range(4))
 def test_a_kill_while_a_score_finds_its_trace_places_it_once(
     lake: Lake, engine: DuckDBEngine, folder: Path, monkeypatch: pytest.MonkeyPatch, appends: int
@@ -337,6 +372,34 @@ def test_a_kill_while_a_score_finds_its_trace_places_it_once(
     assert len(rows(lake, "feedback")) == 3
 
 
+def test_a_score_that_was_appended_at_an_unknown_place_before_a_kill_finds_its_trace(
+    lake: Lake, engine: DuckDBEngine, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unplaced, "_PAUSES", 10**9)
+    write_log(
+        folder,
+        spans_entry([1]),
+        score_entry("first", received_ns=NOW, traceId=KNOWN),
+        score_entry("far", received_ns=NOW + 5 * NS_PER_DAY, traceId=KNOWN),
+    )
+    append = lake.append
+
+    def mortal(table: str, scores: Any, **options: Any) -> None:
+        append(table, scores, **options)
+        if table == "feedback" and scores.column("score_id").to_pylist() == ["far"]:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
+        dying.setattr(lake, "append", mortal)
+        drain_once(lake, engine, folder, size=BatchSize(rows=1))
+    assert last_scores(lake)["far"][1] == date(2026, 3, 6)
+    drain_once(lake, engine, folder)
+    assert len(rows(lake, "feedback")) == 2
+    write_log(folder, spans_entry([2], trace=2, received_ns=NOW + 5 * NS_PER_DAY))
+    drain_once(lake, engine, folder)
+    assert last_scores(lake)["far"] == (KNOWN, DAY, 1)
+
+
 def test_what_waits_is_bounded(
     lake: Lake, engine: DuckDBEngine, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -357,6 +420,20 @@ def test_what_waited_for_a_week_is_let_go(lake: Lake, engine: DuckDBEngine, fold
     drain_once(lake, engine, folder)
     state = open_state(folder / "pending.db")
     assert list(state.execute("SELECT score_id FROM unplaced")) == [("t",)]
+
+
+def test_a_score_of_a_session_is_let_go_after_a_day_also_behind_one_of_a_trace(
+    lake: Lake, engine: DuckDBEngine, folder: Path
+) -> None:
+    write_log(
+        folder,
+        score_entry("of trace", received_ns=LATER, traceId=KNOWN),
+        score_entry("of session", received_ns=LATER, sessionId="chat"),
+        score_entry("next", received_ns=LATER + unplaced.SESSION_KEPT_NS + 1, traceId=KNOWN),
+    )
+    drain_once(lake, engine, folder)
+    state = open_state(folder / "pending.db")
+    assert set(state.execute("SELECT score_id FROM unplaced")) == {("of trace",), ("next",)}
 
 
 def test_a_score_of_a_session_moves_to_the_newest_trace_that_had_begun_when_its_spans_come_later(

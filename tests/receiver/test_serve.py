@@ -176,6 +176,6 @@ def test_settings_become_the_configuration(tmp_path: Path, monkeypatch: pytest.M
     config = config_of(Settings(), grpc_port=4317)
     assert config.keys == (IngestKey("a-long-random-key", name="prod", tenant="acme"),)
     assert (config.folder, config.grpc_port) == (Path("data/receiver"), 4317)
-    assert config.drain["redaction"] == {"kinds": ["email"], "patterns": {}}
+    assert config.drain["redaction"] == {"kinds": ["email"], "patterns": {}, "names_model": None}
     assert config.drain["batch_seconds"] == 2
     assert "a-long-random-key" not in repr(config)

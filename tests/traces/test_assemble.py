@@ -347,9 +347,12 @@ def test_a_span_is_late_when_it_came_long_after_its_end_and_after_its_trace_was_
 
 def test_a_trace_that_crosses_midnight_is_one_trace_of_its_first_day(engine: DuckDBEngine) -> None:
     rows = assemble(
-        engine, span("a", prompt_tokens=1), span("b", at=12 * HOUR + 5, parent_span_id="a", prompt_tokens=2)
+        engine,
+        span("a", "chain"),
+        span("b", parent_span_id="a", prompt_tokens=1),
+        span("c", at=12 * HOUR + 5, parent_span_id="a", prompt_tokens=2),
     )
-    assert [(row["date"], row["span_count"], row["prompt_tokens"]) for row in rows] == [(D1, 2, 3)]
+    assert [(row["date"], row["span_count"], row["prompt_tokens"]) for row in rows] == [(D1, 3, 3)]
 
 
 def test_a_trace_id_silent_for_a_day_starts_anew_and_days_or_a_range_agree(engine: DuckDBEngine) -> None:
@@ -415,3 +418,34 @@ def test_numbers_that_cannot_be_true_are_missing_and_fail_no_day(engine: DuckDBE
         "u": (None, None, None, None, None, 1),
         "v": (-3, None, None, 7, 0.5, 1),
     }
+
+
+def test_a_call_that_two_instrumentations_told_counts_once(engine: DuckDBEngine) -> None:
+    used = {"prompt_tokens": 10, "completion_tokens": 2, "cost_usd": 0.2}
+    [trace] = assemble(
+        engine,
+        span("root", "agent", input_text="Where is my parcel?"),
+        span("framework", at=1, parent_span_id="root", model="gpt-4o", **used),
+        span("client", at=1, parent_span_id="framework", model="gpt-4o-2024-08-06", **used),
+        span("alone", at=2, parent_span_id="root", model="gpt-4o-2024-08-06", **used),
+    )
+    told = {name: trace[name] for name in ("llm_calls", "step_count", "total_tokens", "cost_usd", "models")}
+    assert told == {
+        "llm_calls": 2,
+        "step_count": 2,
+        "total_tokens": 24,
+        "cost_usd": pytest.approx(0.4),
+        "models": ["gpt-4o-2024-08-06"],
+    }
+
+
+def test_an_outer_call_counts_where_the_inner_one_does_not_say_what_it_used(engine: DuckDBEngine) -> None:
+    failed, told = assemble(
+        engine,
+        span("framework", trace_id="failed", model="gpt-4o", is_error=True),
+        span("client", trace_id="failed", at=1, parent_span_id="framework", model="gpt-4o", is_error=True),
+        span("framework", trace_id="told", model="gpt-4o", total_tokens=12, cost_usd=0.2),
+        span("client", trace_id="told", at=1, parent_span_id="framework", is_error=True),
+    )
+    assert (failed["llm_calls"], failed["cost_usd"]) == (1, None)
+    assert (told["total_tokens"], told["cost_usd"]) == (12, 0.2)

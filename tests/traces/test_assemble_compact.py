@@ -8,8 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from tenacity import stop_after_attempt
 
 from insights_pipeline.lake import DayRange, DuckDBEngine, Lake, Slice, rows_to_table
+from insights_pipeline.lake import lake as lake_module
 from insights_pipeline.traces import assemble as assemble_module
 from insights_pipeline.traces.assemble import assemble_traces, compact_spans
 from tests.traces.assemble_cases import D0, D1, D2, D3, D4, HOUR, assemble, span, traces
@@ -42,6 +44,26 @@ def test_the_last_arrival_of_a_span_is_kept_and_the_day_is_sorted_by_trace(engin
         ("z", "a"),
     ]
     assert spans(engine.lake)[1]["name"] == "second"
+
+
+def test_a_day_that_gets_rows_faster_than_it_is_compacted_stays_as_it_is(
+    engine: DuckDBEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = engine.lake
+    append(lake, span("a", ingested_ns=1), span("a", name="second", ingested_ns=2))
+    view, arrivals = engine._slice_view, iter("bcdef")
+
+    def meanwhile(*args: Any) -> None:
+        view(*args)
+        append(lake, span(next(arrivals)))
+
+    with monkeypatch.context() as live:
+        live.setattr(lake_module, "_PATIENCE", stop_after_attempt(3))
+        live.setattr(engine, "_slice_view", meanwhile)
+        assert compact_spans(engine, ALL) == 5
+    assert [row["span_id"] for row in spans(lake)].count("a") == 2
+    assert compact_spans(engine, ALL) == 4
+    assert [row["name"] for row in spans(lake) if row["span_id"] == "a"] == ["second"]
 
 
 @pytest.mark.parametrize("swap", [False, True])

@@ -151,8 +151,20 @@ def plainly(spans: list[dict[str, Any]]) -> dict[str, Any]:
         text = (text or "").strip()
         return None if not text or text[0] in "{[" else text
 
+    def used(each: dict[str, Any]) -> int | None:
+        sides = [each[name] for name in ("prompt_tokens", "completion_tokens") if each[name] is not None]
+        return each["total_tokens"] if each["total_tokens"] is not None else sum(sides) if sides else None
+
+    def wraps(each: dict[str, Any]) -> bool:
+        inner = [one for one in spans if one["kind"] == each["kind"] == "llm" and parent(one) is each]
+        return any(
+            used(one) is not None or (one["is_error"] and used(each) is None)
+            for one in inner
+            if one is not each
+        )
+
     speaking = [each for each in spans if not any(judge(other) for other in [each, *ancestors(each)])]
-    calls = [each for each in spans if each["kind"] in ("llm", "embedding")]
+    calls = [each for each in spans if each["kind"] in ("llm", "embedding") and not wraps(each)]
     llm_speaking = [each for each in speaking if each["kind"] == "llm"]
     said = plain(root["input_text"]) if root in speaking else None
     for text in ((each["input_text"] or "").strip() for each in llm_speaking):
@@ -166,10 +178,6 @@ def plainly(spans: list[dict[str, Any]]) -> dict[str, Any]:
         root["output_text"] if root in speaking and plain(root["output_text"]) else (outputs or [None])[-1]
     )
 
-    def used(each: dict[str, Any]) -> int | None:
-        sides = [each[name] for name in ("prompt_tokens", "completion_tokens") if each[name] is not None]
-        return each["total_tokens"] if each["total_tokens"] is not None else sum(sides) if sides else None
-
     def total(values: list[int | None]) -> int | None:
         given_ = [value for value in values if value is not None]
         return sum(given_) if given_ else None
@@ -182,11 +190,11 @@ def plainly(spans: list[dict[str, Any]]) -> dict[str, Any]:
         "start_ns": spans[0]["start_ns"],
         "latency_ms": (max(each["end_ns"] for each in spans) - spans[0]["start_ns"]) / 1e6,
         "step_count": sum(
-            each["kind"] in ("llm", "tool", "retriever")
+            (each["kind"] in ("llm", "tool", "retriever") and not wraps(each))
             or (each["kind"] in ("agent", "task") and each is not root)
             for each in spans
         ),
-        "llm_calls": sum(each["kind"] == "llm" for each in spans),
+        "llm_calls": sum(each["kind"] == "llm" for each in calls),
         "tool_calls": [each["tool_name"] or each["name"] for each in spans if each["kind"] == "tool"],
         "prompt_tokens": total([each["prompt_tokens"] for each in calls]),
         "total_tokens": total([used(each) for each in calls]),

@@ -909,3 +909,48 @@ def test_version_7_of_the_vercel_sdk_tells_of_streams_and_users_in_attributes_of
     assert (found["is_streaming"], found["ttft_ms"]) == (True, 50.0)
     assert (found["session_id"], found["user_id"], found["tenant_id"]) == ("s1", "u1", "t1")
     assert found["source"] == "vercel"
+
+
+@pytest.mark.parametrize(
+    ("sent", "model"),
+    [
+        ("projects/p-1/locations/eu/publishers/google/models/gemini-2.5-flash", "gemini-2.5-flash"),
+        ("models/gemini-2.0-flash", "gemini-2.0-flash"),
+        ("publishers/google/models/", "publishers/google/models/"),
+        ("projects/p-1/endpoints/77", "projects/p-1/endpoints/77"),
+        ("openai/gpt-4o", "openai/gpt-4o"),
+        ("accounts/fireworks/models/llama-v3", "accounts/fireworks/models/llama-v3"),
+    ],
+)
+def test_a_resource_name_of_google_is_the_model_it_ends_with(sent: str, model: str) -> None:
+    assert row({"gen_ai.operation.name": "chat", "gen_ai.request.model": sent})["model"] == model
+
+
+@pytest.mark.parametrize(
+    ("sent", "provider"),
+    [
+        ("openai.responses", "openai"),
+        ("OpenAI.chat", "openai"),
+        ("google.generative-ai", "google"),
+        ("gcp.vertex_ai", "gcp.vertex_ai"),
+        ("langchain", None),
+    ],
+)
+def test_a_provider_is_named_without_the_part_of_its_api(sent: str, provider: str | None) -> None:
+    assert row({"gen_ai.operation.name": "chat", "gen_ai.system": sent})["provider"] == provider
+
+
+@pytest.mark.parametrize(
+    ("name", "attributes", "kind"),
+    [
+        ("qa_agent run", {"agent_name": "qa_agent", "gen_ai.usage.input_tokens": 3}, "agent"),
+        ("agent run", {"gen_ai.agent.name": "a", "gen_ai.request.model": "gpt-4o"}, "agent"),
+        ("invoke_agent weather", {"gen_ai.agent.id": "1"}, "agent"),
+        ("test run", {"gen_ai.agent.id": "1"}, "other"),
+        ("chat gpt-4o", {"gen_ai.agent.name": "a", "gen_ai.request.model": "gpt-4o"}, "llm"),
+    ],
+)
+def test_the_run_of_an_agent_is_told_by_its_name_where_it_names_no_operation(
+    name: str, attributes: dict[str, object], kind: str
+) -> None:
+    assert row(attributes, name=name)["kind"] == kind

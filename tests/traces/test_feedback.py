@@ -117,6 +117,15 @@ def test_rows_come_back_in_order_with_the_contract_whatever_is_found(
     assert scores.column("trace_id").to_pylist() == [expected[n % 6] for n in range(300)]
 
 
+def test_a_trace_that_may_have_begun_before_what_is_looked_at_is_not_found(
+    lake: Lake, engine: DuckDBEngine
+) -> None:
+    lake.append("spans", rows_to_table("spans", [span(1), span(1, number=2, start_ns=START + NS_PER_DAY)]))
+    late = rows_to_table("feedback", [score("x", at_ns=START + 3 * NS_PER_DAY, trace_id=f"{1:032x}")])
+    assert find_scores(engine, late, days=2).found == [False]
+    assert find_scores(engine, late, days=3).scores.column("date").to_pylist() == [day_of_ns(START)]
+
+
 @pytest.mark.parametrize(("age_days", "is_found"), [(35, True), (36, False)])
 def test_a_trace_is_looked_for_so_many_days_back(
     lake: Lake, engine: DuckDBEngine, age_days: int, is_found: bool

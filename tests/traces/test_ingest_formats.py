@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from insights_pipeline.lake import DuckDBEngine, Lake, Slice
+from insights_pipeline.lake import DayRange, DuckDBEngine, Lake, Slice
 from insights_pipeline.lake.days import start_ns
 from insights_pipeline.traces import ingest
+from insights_pipeline.traces.assemble import assemble_traces
 from insights_pipeline.traces.exports.mapping import built_in
 from insights_pipeline.traces.ingest import ingest_paths
 from insights_pipeline.traces.table import Labels
@@ -70,6 +71,27 @@ def test_scores_are_read_after_the_spans_of_the_call_and_lie_on_their_day(
     assert (report.spans, report.scores) == (1, 1)
     [score] = lake.read(Slice("feedback")).to_pylist()
     assert (score["date"], score["trace_id"], score["value"]) == (DAY, "cd" * 16, 4.0)
+
+
+def test_a_score_given_months_later_finds_its_trace_beside_one_given_at_once(
+    lake: Lake, engine: DuckDBEngine, tmp_path: Path
+) -> None:
+    traces = [span("ab" * 16, "2026-02-20T10:00:00Z")]
+    scores = [
+        annotation("2026-02-21T10:00:00Z", trace_id="ab" * 16),
+        annotation("2026-08-02T10:00:00Z", trace_id="ab" * 16, annotation_name="later"),
+        annotation("2026-02-26T10:00:00Z", trace_id="cd" * 16, annotation_name="of nothing"),
+    ]
+    for _ in range(2):
+        ingest_paths(lake, [write(tmp_path / "a.jsonl", *traces, *scores)], now_ns=NOW, engine=engine)
+    found = lake.read(Slice("feedback")).to_pylist()
+    assert {(row["name"], row["date"]) for row in found} == {
+        ("stars", DAY), ("later", DAY), ("of nothing", date(2026, 2, 26)),
+    }  # fmt: skip
+    assert (len(found), len({row["score_id"] for row in found})) == (6, 3)
+    assemble_traces(engine, DayRange(DAY, DAY))
+    [trace] = lake.read(Slice("traces")).to_pylist()
+    assert dict(trace["feedback"]) == {"stars": 4.0, "later": 4.0}
 
 
 def test_a_score_of_a_trace_that_is_not_there_keeps_its_own_day(

@@ -35,13 +35,16 @@ def test_a_preview_says_what_each_format_would_become(tmp_path: Path) -> None:
     assert "cost_usd" not in chats.fields
     assert "end_ns" not in chats.fields
     assert {key: (seen.count, seen.example) for key, seen in chats.unmapped.items()} == {
-        "channel": (1, "web [31m")
+        "channel": (1, "web [31m"),
+        "insights.undated": (2, "true"),
     }
     assert [(reason, seen.count) for reason, seen in chats.reasons.items()] == [("the line is not JSON", 1)]
     assert chats.reasons["the line is not JSON"].example.startswith("chats.jsonl, line 2: ")
     assert found["otlp"].unmapped["odd.key"].example == "x"
+    assert found["otlp"].fields["start_ns"].example == "2026-03-01T12:00:01+00:00"
     assert (found["otlp"].spans, found["otlp"].rejects) == (1, 1)
-    assert "the format is not recognised" in found["unknown"].reasons
+    unknown = found["unknown"].reasons["the format is not recognised"]
+    assert unknown.example.endswith("say with --map map.toml where the fields are. Its fields: a.")
 
 
 def test_only_the_first_records_of_a_format_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +71,7 @@ def test_a_mapping_can_be_tried(tmp_path: Path) -> None:
     )
     [found] = preview_paths([tmp_path], now_ns=NOW, at_ns=NOW, mapping=built_in("tau_bench"))
     assert (found.format, found.spans) == ("map tau-bench run", 1)
-    assert list(found.unmapped) == ["spare"]
+    assert list(found.unmapped) == ["spare", "insights.undated"]
 
 
 def test_examples_are_short_and_obey_no_terminal() -> None:

@@ -130,7 +130,8 @@ def test_results_are_unquoted(returned: str, expected: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(3, 3), (3.0, 3), ("3", 3), (3.5, None), (-1, None), ("-1", None), (True, None), ("x", None), (None, None),
+    [(3, 3), (3.0, 3), ("3", 3), ("3.0", 3),
+     (3.5, None), ("3.5", None), (".0", None), (-1, None), ("-1", None), (True, None), ("x", None), (None, None),
      (float("nan"), None), (1e300, None), (2**70, None), (10**12, 10**12),
      (10**12 + 1, None), (1e12 + 1, None), (str(10**12 + 1), None), ("9" * 40, None), ("٣", None), ([], None)],
 )  # fmt: skip

@@ -8,6 +8,7 @@ from insights_pipeline.traces.records import Attributes, RawSpan
 NAME = "chat"
 CHAT_SCOPE = "insights.chat"
 TAGS = "insights.tags"
+UNDATED = "insights.undated"  # of a trace whose day is that of its file, or one that was given
 
 
 def speaks(raw: RawSpan, roots: set[str]) -> bool:

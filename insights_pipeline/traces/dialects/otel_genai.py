@@ -72,6 +72,8 @@ def fill(draft: Draft, raw: RawSpan, attributes: Attributes) -> None:
     _SOURCES.fill(draft, attributes)
     if operation is not None:
         draft.kind = _KINDS.get(operation, draft.kind)
+    elif draft.kind is None and _is_agent(raw):
+        draft.kind = "agent"
     elif draft.kind is None and draft.model is not None:
         draft.kind = "llm"
     elif draft.kind is None and "gen_ai.tool.call.id" in attributes:
@@ -84,6 +86,14 @@ def fill(draft: Draft, raw: RawSpan, attributes: Attributes) -> None:
     _streaming(draft, attributes)
     if raw.events:
         _events(draft, raw)
+
+
+def _is_agent(raw: RawSpan) -> bool:
+    """Whether a span that names no operation is the run of an agent, as pydantic-ai and its like name them."""
+    if raw.name.startswith("invoke_agent"):
+        return True
+    named = "gen_ai.agent.name" in raw.attributes or "agent_name" in raw.attributes
+    return named and raw.name.endswith(" run")
 
 
 def _content(draft: Draft, attributes: Attributes) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from insights_pipeline.traces.dialects.imported import CHAT_SCOPE
+from insights_pipeline.traces.dialects.imported import CHAT_SCOPE, UNDATED
 from insights_pipeline.traces.exports.chat_tools import Said, ToolUse, tool_uses
 from insights_pipeline.traces.ids import fingerprint
 from insights_pipeline.traces.message_parts import Message
@@ -146,6 +146,8 @@ class _Turn:
             "gen_ai.operation.name": "invoke_agent",
             "gen_ai.input.messages": asked[:1] if chat.unit == "conversation" else asked,
         }
+        if chat.start_ns is None and chat.end_ns is None and all(item.at_ns is None for item in chat.said):
+            attributes[UNDATED] = True
         if answer is not None:
             attributes["gen_ai.output.messages"] = [{"role": "assistant", "content": answer}]
         return self._span("root", chat.name, "", start, stop, attributes, chat.error if self.last else None)

@@ -5,26 +5,28 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, BinaryIO, NamedTuple
 
 from insights_pipeline.traces.exports import langfuse, langsmith, phoenix
 from insights_pipeline.traces.exports.mapped import is_chat, read_mapped
 from insights_pipeline.traces.exports.mapping import OPENAI_CHAT, Mapping, built_in, built_in_names
 from insights_pipeline.traces.exports.paths import lookup
-from insights_pipeline.traces.exports.rows import LIST_KEYS, Row, container_of, read_rows
+from insights_pipeline.traces.exports.rows import LIST_KEYS, UTF16, Row, container_of, is_utf16, read_rows
 from insights_pipeline.traces.messages import is_message
 from insights_pipeline.traces.otlp.read import read_records
 from insights_pipeline.traces.otlp.window import decompressed
 from insights_pipeline.traces.records import Record, Reject, Score, excerpt
+from insights_pipeline.traces.text import as_text
 
-AUTO, OTLP, CHAT, MAP, UNKNOWN = "auto", "otlp", "openai-chat", "map", "unknown"
+AUTO, OTLP, CHAT, MAP, EMPTY, UNKNOWN = "auto", "otlp", "openai-chat", "map", "empty", "unknown"
 FORMATS = (AUTO, OTLP, "langsmith", "langfuse", CHAT, "phoenix", MAP)
 _READERS: dict[str, Any] = {"langsmith": langsmith, "langfuse": langfuse, "phoenix": phoenix}
 _OTLP_KEYS = tuple(f"resource{join}{signal}" for signal in ("spans", "logs", "metrics") for join in ("_", ""))
 _OTLP_HEAD = re.compile(rb'"resource_?(?:spans|logs|metrics)"\s*:', re.IGNORECASE)
 _HEAD_BYTES = 4_096
 _PEEKED = 20  # good rows
+_FIELDS_TOLD = 20
 _MAX_PEEKED = 1_000  # rows of any kind
 _REMEDY = (
     f"Name the format with --format ({', '.join(name for name in FORMATS if name != AUTO)}), or say with "
@@ -53,6 +55,8 @@ def open_records(
         raise ValueError(f"{format_!r} is no format: formats are {', '.join(FORMATS)}")
     if format_ == MAP and mapping is None:
         raise ValueError("--format map needs a mapping: give --map map.toml or --map tau2_bench")
+    if mapping is not None and format_ not in (AUTO, MAP):
+        raise ValueError(f"--map and --format {format_} contradict each other: leave --format away")
     if mapping is not None:
         return _opened(MAP, mapping, read_rows(raw, name=name), base_ns)
     if format_ == OTLP:
@@ -69,20 +73,28 @@ def _detected(raw: BinaryIO, name: str, base_ns: int) -> Opened:
     head = window.data[window.at : window.at + _HEAD_BYTES]
     raw.seek(0)
     container = container_of(head, name)
+    if not head.strip() and len(head) < _HEAD_BYTES and not window.damage:
+        return Opened(EMPTY, iter(()))
     if not head.strip() or (container == "json" and _OTLP_HEAD.search(head)):
         return _otlp(raw, name)
+    if is_utf16(head):
+        return Opened(UNKNOWN, iter([UTF16]))
     if container == "other":
         return _unknown(head) if _is_text(head) else _otlp(raw, name)
     rows = read_rows(raw, name=name, container=container)
     peeked = _peek(rows)
     values = [row.value for row in peeked if isinstance(row, Row)]
     found = next((found for value in values if (found := _recognised(value)) is not None), None)
+    if len(peeked) < _PEEKED and len(values) == len(peeked) and not any(values):  # {}, [], a header alone
+        return Opened(EMPTY, iter(()))
     if found == OTLP or (values and not any(values)):
         raw.seek(0)
         return _otlp(raw, name)
     if found is None:
         damage = next((row for row in peeked if isinstance(row, Reject) and not values), None)
-        return _unknown(head) if container != "parquet" or damage is None else Opened(UNKNOWN, iter([damage]))
+        if damage is not None and (container == "parquet" or head.lstrip()[:1] in (b"{", b"[")):
+            return Opened(UNKNOWN, iter([damage]))
+        return _unknown(head, next((value for value in values if isinstance(value, dict)), {}))
     kind, mapping = (MAP, built_in(found)) if found in built_in_names() else (found, None)
     if found == OPENAI_CHAT:
         kind = CHAT
@@ -158,15 +170,18 @@ def _otlp(raw: BinaryIO, name: str) -> Opened:
     return Opened(OTLP, iter(read_records(decompressed(raw), hint=name)))
 
 
-def _unknown(head: bytes) -> Opened:
+def _unknown(head: bytes, example: dict[str, Any] | None = None) -> Opened:
     shown = excerpt(head.decode("utf-8", "replace").strip() if _is_text(head) else head)
-    return Opened(UNKNOWN, iter([Reject("file", "the format is not recognised", _REMEDY, shown)]))
+    names = [as_text(key)[:40] for key in islice(example or {}, _FIELDS_TOLD)]
+    told = f" Its fields: {', '.join(names)}{', …' * (len(example or {}) > len(names))}." * bool(names)
+    return Opened(UNKNOWN, iter([Reject("file", "the format is not recognised", _REMEDY + told, shown)]))
 
 
 def _opened(kind: str, mapping: Mapping | None, rows: Iterator[Row | Reject], base_ns: int) -> Opened:
     if mapping is not None:
         records = read_mapped(rows, mapping, base_ns=base_ns)
-        return Opened(kind if kind == CHAT else f"{MAP} {mapping.name}", records)
+        named = kind if kind == CHAT or mapping.name == MAP else f"{MAP} {mapping.name}"
+        return Opened(named, records)
     reader = _READERS[kind]
     records = _beside_rejects(reader.read_rows, _unwrapped(rows, reader.looks_like))
     first = next(records, None)

@@ -32,7 +32,7 @@ def read_mapped(rows: Iterable[Row | Reject], mapping: Mapping, *, base_ns: int)
     """Records of rows (or of lists inside them) as the mapping says. `base_ns` dates what has no time.
 
     A record without the fields that the mapping needs is a Reject; the others go on. Conversations without an id get
-    one of their content; the second of two equal ones in a file another, so that reading again gives the same.
+    one of their content and time; the second of two equal ones in a file another, so that reading again gives the same.
     """
     seen: Counter[int] = Counter()
     for row in rows:
@@ -105,6 +105,7 @@ def _records(item: _Item, mapping: Mapping, base_ns: int, seen: Counter[int]) ->
         where = ", ".join(mapping.fields.messages or mapping.fields.input)
         yield _other_shape(item, f"no messages under {where}")
         return
+    start, end = found.times()
     conversation = found.text("conversation_id")
     texts = [dumps(one.message) for one in said]
     if conversation:
@@ -113,12 +114,12 @@ def _records(item: _Item, mapping: Mapping, base_ns: int, seen: Counter[int]) ->
         )
         key = fingerprint("id", conversation, asked)
     else:
-        content = fingerprint("content", *texts)
+        when = start or next((one.at_ns for one in said if one.at_ns is not None), None)
+        content = fingerprint("content", *texts, *([] if when is None else [str(when)]))
         number = int(content[:16], 16)
         seen[number] += 1
         key = content if seen[number] == 1 else fingerprint(content, str(seen[number]))
     named = found.text("trace_id")
-    start, end = found.times()
     chat = Chat(
         key=key,
         said=said,

@@ -20,6 +20,11 @@ _TOKENS = {
     "reasoning_tokens": "gen_ai.usage.reasoning.output_tokens",
     "total_tokens": "gen_ai.usage.total_tokens",
 }
+_TEXTS = (
+    "conversation_id", "trace_id", "span_id", "parent_id", "kind", "name", "model", "provider", "user", "tenant",
+    "environment", "session", "service", "app", "release", "error_message", "tool_name",
+)  # fmt: skip
+_TYPED = ("start", "end", "duration", "cost", *_TOKENS, *_TEXTS)
 _ABOUT = {"user": "user.id", "tenant": "tenant.id", "environment": "deployment.environment.name"}
 _RESOURCE = {"service": "service.name", "app": "app.name", "release": "service.version"}
 _NO = frozenset({"", "false", "no", "none", "null", "ok", "success", "succeeded", "0", "unset"})
@@ -103,9 +108,31 @@ class Found(NamedTuple):
         return {**left, **{key: value for key, value in extra.items() if keep(value)}, **named}
 
     def left(self) -> Attributes:
-        """Top-level fields of the record that no path lies under."""
+        """Top-level fields of the record that no path lies under, and what is under a path but not what belongs
+        there: "1,5" is no duration. So it is seen, and not lost."""
         used = self.mapping.used_keys
-        return {key: value for key, value in self.record.items() if key not in used and keep(value)}
+        left = {key: value for key, value in self.record.items() if key not in used and keep(value)}
+        unit, form = self.mapping.time_unit, self.mapping.time_format
+        for name in _TYPED:
+            paths = getattr(self.mapping.fields, name)
+            path, value = next(
+                ((path, value) for path in paths if (value := self.at([path])) is not None), ("", None)
+            )
+            if value is None:
+                continue
+            if name in ("start", "end"):
+                understood = time_ns(value, unit=unit, form=form) is not None
+            elif name == "duration":
+                understood = duration_ns(value, self.mapping.duration_unit) is not None
+            elif name == "cost":
+                understood = as_float(value) is not None
+            elif name in _TOKENS:
+                understood = as_int(value) is not None
+            else:
+                understood = not isinstance(value, (dict, list, bool))
+            if not understood:
+                left[path] = value
+        return left
 
     def resource(self) -> Attributes:
         return {key: value for name, key in _RESOURCE.items() if (value := self.text(name))}

@@ -116,10 +116,9 @@ class Steps(_Part):
 
 
 class Recognise(_Part):
-    """What a record must have for `--format auto` to take this mapping."""
+    """What a record must have for `--format auto` to take this mapping, if it is a built-in one."""
 
     fields: Paths
-    document_fields: Paths = []
 
 
 class Mapping(_Part):
@@ -210,6 +209,8 @@ def _told(error: Any) -> str:
         part = str(error["loc"][0]) if len(error["loc"]) > 1 else ""
         owner = _PARTS.get(part, Mapping)
         message = f"no such key; known are {', '.join(owner.model_fields)}"
+    elif error["type"] in ("model_type", "dict_type"):
+        message = f"give a table: [{key}], and the keys below it"
     elif error["type"] == "list_type":
         message = "give a path as text, or a list of paths of which the first that is there is taken"
     return f"{key}: {message}" if key else message

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Literal, NamedTuple, TypeAlias
 
@@ -27,6 +29,7 @@ _JSON_NAMES = (".json", ".jsonl", ".ndjson", ".traj")
 _CSV_NAMES = (".csv", ".tsv")
 _JSON_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*[\[{]")
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+_SEPARATOR = re.compile(r"(?i)sep=([,;|\t])")  # as Excel tells it
 _DELIMITERS = ",\t;|"
 _HEADER_BYTES = 64 * 1024
 
@@ -62,7 +65,11 @@ def read_rows(raw: BinaryIO, *, name: str, container: Container | None = None) -
     """
     window = decompressed(raw)
     window.fill(1024)
-    kind = container or container_of(window.data[window.at : window.at + 1024], name)
+    head = bytes(window.data[window.at : window.at + 1024])
+    if is_utf16(head):
+        yield UTF16
+        return
+    kind = container or container_of(head, name)
     if kind == "parquet":
         yield from _parquet(raw, window)
     elif kind == "csv":
@@ -78,12 +85,14 @@ def read_rows(raw: BinaryIO, *, name: str, container: Container | None = None) -
 def _csv(window: Window) -> Iterator[Row | Reject]:
     """Rows of a table with a header, by their number below it; empty cells are missing."""
     window.fill(_HEADER_BYTES)
-    head = window.data[window.at : window.at + _HEADER_BYTES].decode("utf-8-sig", "replace")
-    first_line = head.partition("\n")[0]
-    delimiter = max(_DELIMITERS, key=first_line.count)
+    head = bytes(window.data[window.at : window.at + _HEADER_BYTES])
+    encoding = _encoding_of(head)
+    first_line = head.decode(encoding, "replace").partition("\n")[0].rstrip("\r")
+    told = _SEPARATOR.fullmatch(first_line)
+    delimiter = told[1] if told else max(_DELIMITERS, key=first_line.count)
     csv.field_size_limit(MAX_CELL_CHARS)
     text = io.TextIOWrapper(
-        io.BufferedReader(_Stream(window)), encoding="utf-8-sig", errors="replace", newline=""
+        io.BufferedReader(_Stream(window)), encoding=encoding, errors="replace", newline=""
     )
     reader = csv.reader(text, delimiter=delimiter)
     header: list[str] | None = None
@@ -101,11 +110,13 @@ def _csv(window: Window) -> Iterator[Row | Reject]:
         if not any(cells):
             continue
         if header is None:
-            header = [cell.strip() for cell in cells]
+            if told is None:
+                header = _headings(cells)
+            told = None  # Excel's line above the headings
             continue
         number += 1
         if len(cells) != len(header):
-            reason = f"{len(cells)} fields under {len(header)} headings"
+            reason = f"{len(cells)} field{'s' * (len(cells) != 1)} under {len(header)} headings"
             remedy = "Quote fields that hold the delimiter or line ends."
             yield Reject(f"row {number}", reason, remedy, excerpt(delimiter.join(cells)[:8_000]))
             continue
@@ -116,6 +127,36 @@ def _csv(window: Window) -> Iterator[Row | Reject]:
     if window.damage:
         remedy = "Copy the file again; what precedes the damage was read."
         yield Reject(f"row {number}", window.damage, remedy, "")
+
+
+def _encoding_of(head: bytes) -> str:
+    """UTF-8 where the first bytes are; else what spreadsheets of Windows write."""
+    try:
+        codecs.getincrementaldecoder("utf-8-sig")().decode(head)
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8-sig"
+
+
+def _headings(cells: list[str]) -> list[str]:
+    """Headings, each once: of equal ones the second is called "name (2)"."""
+    seen: Counter[str] = Counter()
+    found = []
+    for cell in cells:
+        name = cell.strip()
+        seen[name] += 1
+        found.append(name if seen[name] == 1 or not name else f"{name} ({seen[name]})")
+    return found
+
+
+def is_utf16(head: bytes) -> bool:
+    """Whether a text begins with the mark of UTF-16, which no format here uses."""
+    return head[:2] in (b"\xff\xfe", b"\xfe\xff")
+
+
+UTF16 = Reject(
+    "file", "the file is UTF-16", "Save it as UTF-8: iconv -f UTF-16 -t UTF-8 old.csv > new.csv", ""
+)
 
 
 class _Stream(io.RawIOBase):

@@ -104,6 +104,20 @@ roots AS MATERIALIZED (
     GROUP BY trace_no
 ),
 
+-- Two instrumentations of one call, a framework's and its client's, make a call within a call: the inner one is the
+-- call where it says what it used or how it failed, and the outer one is what wraps it.
+wrapping_calls AS MATERIALIZED (
+    SELECT DISTINCT outer_call.trace_no, outer_call.ordinal
+    FROM light AS inner_call
+    INNER JOIN parents USING (trace_no, ordinal)
+    INNER JOIN light AS outer_call
+        ON outer_call.trace_no = parents.trace_no AND outer_call.ordinal = parents.parent
+    WHERE
+        inner_call.kind = 'llm'
+        AND outer_call.kind = 'llm'
+        AND (inner_call.total_tokens IS NOT NULL OR (inner_call.is_error AND outer_call.total_tokens IS NULL))
+),
+
 -- What judges say is not what users say. A guardrail at the root wraps the whole turn: that one is no judge.
 judged AS (
     SELECT trace_no, ordinal
@@ -299,6 +313,7 @@ model_ranks AS (
             ORDER BY bool_or(kind = 'llm') DESC, coalesce(sum(total_tokens), 0) DESC, count(*) DESC, model
         ) AS rank
     FROM light
+    ANTI JOIN wrapping_calls USING (trace_no, ordinal)
     WHERE model IS NOT NULL
     GROUP BY trace_no, model
 ),
@@ -358,8 +373,24 @@ numbers AS (
         ) AS late_spans,
         bool_or(is_evaluation) AS is_evaluation
     FROM (
-        SELECT light.*, first_arrival, is_live, CASE WHEN ordinal = root THEN 0 ELSE ordinal END AS place
-        FROM light
+        SELECT
+            light.* REPLACE (
+                CASE WHEN wraps THEN 'chain' ELSE kind END AS kind,
+                CASE WHEN NOT wraps THEN prompt_tokens END AS prompt_tokens,
+                CASE WHEN NOT wraps THEN completion_tokens END AS completion_tokens,
+                CASE WHEN NOT wraps THEN cached_tokens END AS cached_tokens,
+                CASE WHEN NOT wraps THEN total_tokens END AS total_tokens,
+                CASE WHEN NOT wraps THEN cost_usd END AS cost_usd,
+                is_priced AND NOT wraps AS is_priced
+            ),
+            first_arrival,
+            is_live,
+            CASE WHEN light.ordinal = root THEN 0 ELSE light.ordinal END AS place
+        FROM (
+            SELECT light.*, wrapping_calls.ordinal IS NOT NULL AS wraps
+            FROM light
+            LEFT JOIN wrapping_calls USING (trace_no, ordinal)
+        ) AS light
         INNER JOIN roots USING (trace_no)
         INNER JOIN arrivals USING (trace_no)
     )

@@ -1,4 +1,5 @@
--- Which trace each score judges and the first day of that trace; scores that are not found are left out.
+-- Which trace each score judges and the first day of that trace; scores that are not found are left out, and so are
+-- those whose trace is there on the first day that was looked at: it may have begun before.
 WITH judged AS (
     -- a trace that is named is that trace, whatever else the score says
     SELECT place, trace_id, at_ns
@@ -30,4 +31,5 @@ SELECT judged.place, judged.trace_id, min(spans.date) AS date
 FROM judged JOIN scores USING (place) JOIN spans ON spans.trace_id = judged.trace_id
 WHERE spans.date BETWEEN scores.day - $days AND scores.day + 1
 GROUP BY judged.place, judged.trace_id
+HAVING min(spans.date) > any_value(scores.day) - $days
 ORDER BY judged.place

@@ -170,7 +170,7 @@ def test_what_is_known_of_the_chat_is_on_the_root_and_what_is_not_mapped_stays()
     [root] = [row for row in rows if row["kind"] == "agent"]
     assert (root["user_id"], root["tenant_id"], root["environment"]) == ("u1", "acme", "staging")
     assert root["tags"] == ["a", "b"]
-    assert json.loads(root["attributes"]) == {"channel": {"kind": "web"}}
+    assert json.loads(root["attributes"]) == {"channel": {"kind": "web"}, "insights.undated": True}
     assert {row["model"] for row in rows if row["kind"] == "llm"} == {"gpt-4.1-mini"}
 
 

@@ -76,7 +76,33 @@ def test_protobuf_is_otlp_under_any_name() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"  \n", b"{}", b"[]"])
 def test_nothing_is_read_from_an_empty_file(body: bytes) -> None:
-    assert list(opened(body, "x.json").records) == []
+    found = opened(body, "x.json")
+    assert (found.format, list(found.records)) == ("empty", [])
+
+
+def test_a_table_without_rows_is_empty() -> None:
+    found = opened(b"question,answer\n", "x.csv")
+    assert (found.format, list(found.records)) == ("empty", [])
+
+
+def test_a_compressed_file_that_is_cut_before_its_first_byte_is_no_empty_one() -> None:
+    found = opened(gzip.compress(b"x" * 1_000)[:12], "x.json.gz")
+    assert [type(record) for record in found.records] == [Reject]
+
+
+def test_a_torn_document_says_that_it_is_torn() -> None:
+    [reject] = opened(b'{"a": [1,', "x.json").records
+    assert isinstance(reject, Reject)
+    assert reject.reason == "the document is not JSON (unexpected end of data)"
+
+
+def test_what_nobody_recognises_is_told_with_its_fields() -> None:
+    [reject] = opened(b"question,answer\nq,a\n", "x.csv").records
+    assert isinstance(reject, Reject)
+    assert reject.remedy.endswith(" Its fields: question, answer.")
+    [reject] = opened(json.dumps({f"k{n}": 1 for n in range(50)}).encode(), "x.json").records
+    assert isinstance(reject, Reject)
+    assert reject.remedy.endswith("k19, ….")
 
 
 @pytest.mark.parametrize(
@@ -194,3 +220,17 @@ def test_no_json_raises_whatever_it_is_taken_for(rows: list[Any]) -> None:
         for record in opened(body, "x.json").records:
             batch.add(record, "x")
         batch.tables()
+
+
+def test_a_mapping_contradicts_a_format_of_another_name() -> None:
+    with pytest.raises(ValueError, match="--map and --format otlp contradict each other"):
+        opened(b"{}", format_="otlp", mapping=built_in("tau_bench"))
+    assert opened(b"{}", format_="map", mapping=built_in("tau_bench")).format == "map tau-bench run"
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.jsonl", "x"])
+def test_a_text_in_utf_16_is_told_to_be_one(name: str) -> None:
+    found = opened(json.dumps(CHAT).encode("utf-16"), name)
+    [reject] = found.records
+    assert isinstance(reject, Reject)
+    assert (found.format, reject.reason) == ("unknown", "the file is UTF-16")

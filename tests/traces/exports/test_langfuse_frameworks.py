@@ -30,7 +30,7 @@ class Framework(NamedTuple):
 
 _LANGFUSE = "What is Langfuse?"
 _QA = Framework(
-    {"other": 2, "llm": 1},
+    {"agent": 1, "other": 1, "llm": 1},
     31,
     96,
     "gpt-4o",
@@ -43,7 +43,7 @@ _QA = Framework(
 FRAMEWORKS = {
     # both of its instrumentations trace every call: one inside the other
     "agno-2025-06-11": Framework(
-        {"agent": 1, "llm": 4, "tool": 1}, 2936, 903, "gpt-4o-mini", "What is currently trending on Twitter?",
+        {"agent": 1, "llm": 4, "tool": 1}, 826, 245, "gpt-4o-mini", "What is currently trending on Twitter?",
         "To find out what's currently trending", ("duckduckgo_search",), "35cc6c90-b657-4819-b66c-c931c03ad569",
     ),
     "autogen-2025-06-06": Framework(
@@ -103,7 +103,7 @@ FRAMEWORKS = {
     "pydantic-ai-2025-06-06": _QA,
     "pydantic-ai-tools-2025-06-06": _QA,
     "pydantic-ai-tools-2025-12-04": Framework(
-        {"other": 5, "llm": 4, "tool": 3}, 1315, 209, "gpt-4o-mini-2024-07-18", "programming\n",
+        {"agent": 3, "other": 2, "llm": 4, "tool": 3}, 1315, 209, "gpt-4o-mini-2024-07-18", "programming\n",
         "Why do programmers hate nature?",
         ("get_pun_suggestion", "get_dad_joke_suggestion", "get_one_liner_suggestion"),
     ),
@@ -116,9 +116,7 @@ FRAMEWORKS = {
         None, 2,
     ),
     "vertex-ai-2025-08-01": Framework(
-        {"llm": 1}, 5, 845,
-        "projects/vertex-ai-integration-467711/locations/europe-central2/publishers/google/models/gemini-2.5-flash",
-        _LANGFUSE, "**Langfuse** is an **open-source", (), None, 2,
+        {"llm": 1}, 5, 845, "gemini-2.5-flash", _LANGFUSE, "**Langfuse** is an **open-source", (), None, 2,
     ),
 }  # fmt: skip
 

@@ -279,3 +279,60 @@ def test_records_nested_beyond_reason_are_read_or_rejected() -> None:
     found = records(lines({**CALL, "extra": deep, "in": deep}), SPANS)
     [row] = rows_of([record for record in found if isinstance(record, RawSpan)])
     assert "nested too deep" in row["attributes"]
+
+
+def test_a_value_that_is_not_what_its_field_wants_stays_under_its_own_name() -> None:
+    mapping = """
+        time_format = "%d.%m.%Y"
+        [fields]
+        input = "asked"
+        output = "answered"
+        start = "day"
+        duration = "took"
+        cost = "price"
+        prompt_tokens = ["counts.in", "tokens"]
+        user = "who"
+    """
+    row = {"asked": "q", "answered": "a", "day": "yesterday", "took": "1,5", "price": "3 EUR", "tokens": "many",
+           "who": {"name": "x"}}  # fmt: skip
+    root = rows_of(records(lines(row), mapping))[0]
+    assert json.loads(root["attributes"]) == {
+        "day": "yesterday", "took": "1,5", "price": "3 EUR", "tokens": "many", "who": {"name": "x"},
+        "insights.undated": True,
+    }  # fmt: skip
+    understood = {
+        "asked": "q",
+        "answered": "a",
+        "day": "02.03.2026",
+        "took": "1.5",
+        "price": 0,
+        "tokens": "7.0",
+    }
+    rows = {row["kind"]: row for row in rows_of(records(lines(understood), mapping))}
+    assert (rows["agent"]["attributes"], rows["llm"]["prompt_tokens"]) == (None, 7)
+
+
+def test_equal_chats_at_other_times_are_others_also_in_another_file() -> None:
+    mapping = '[fields]\ninput = "q"\noutput = "a"\nstart = "at"'
+    monday, tuesday = (
+        {"q": "Hi", "a": "Hello", "at": AT},
+        {"q": "Hi", "a": "Hello", "at": AT + 86_400 * 10**9},
+    )
+    ids = [rows_of(records(lines(row), mapping))[0]["trace_id"] for row in (monday, tuesday, monday)]
+    assert ids[0] == ids[2] != ids[1]
+
+
+def test_only_a_chat_without_any_time_is_called_undated() -> None:
+    mapping = '[fields]\nmessages = "m"\nend = "end"\n[message]\ntime = "at"'
+    said = {"role": "user", "content": "q"}
+    for more, undated in (({}, True), ({"end": AT}, False)):
+        [root] = rows_of(records(lines({"m": [said], **more}), mapping))
+        assert ("insights.undated" in (root["attributes"] or "")) is undated
+    [root] = rows_of(records(lines({"m": [{**said, "at": AT}]}), mapping))
+    assert root["attributes"] is None
+
+
+@pytest.mark.parametrize("key", ["fields", "scores"])
+def test_a_value_in_place_of_a_table_is_told_how_a_table_is_written(key: str) -> None:
+    with pytest.raises(ValueError, match=rf"map.toml: {key}: give a table: \[{key}\]"):
+        parse_mapping(f"{key} = 3".encode(), source="map.toml")

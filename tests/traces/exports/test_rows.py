@@ -104,7 +104,7 @@ def test_a_row_of_another_length_is_a_reject_and_the_rest_goes_on() -> None:
     good, bad = read(b"a,b\n1,2\n3\n4,5,6\n7,8\n", "x.csv")
     assert [row.position for row in good] == ["row 1", "row 4"]
     assert [(one.position, one.reason) for one in bad] == [
-        ("row 2", "1 fields under 2 headings"),
+        ("row 2", "1 field under 2 headings"),
         ("row 3", "3 fields under 2 headings"),
     ]
 
@@ -202,3 +202,34 @@ def test_memory_does_not_grow_with_the_number_of_lines(tmp_path: Path) -> None:
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.5 * peaks[0]
+
+
+def test_a_table_of_excel_says_its_delimiter_above_the_headings() -> None:
+    good, bad = read(b"sep=;\r\na;b\r\n1,5;2\r\n", "x.csv")
+    assert (good, bad) == ([Row("row 1", {"a": "1,5", "b": "2"})], [])
+    assert read(b"sep=x,b\n1,2\n", "x.csv")[0] == [Row("row 1", {"sep=x": "1", "b": "2"})]
+
+
+def test_a_table_that_is_not_utf_8_is_what_windows_writes() -> None:
+    for encoding in ("utf-8", "utf-8-sig", "cp1252"):
+        good, bad = read("Stra\u00dfe,b\n\u20ac 5,x\n".encode(encoding), "x.csv")
+        assert (good, bad) == ([Row("row 1", {"Stra\u00dfe": "\u20ac 5", "b": "x"})], [])
+
+
+def test_a_character_at_the_end_of_what_is_looked_at_does_not_make_a_table_other_than_utf_8() -> None:
+    body = b"a,b\n" + b"x" * (rows._HEADER_BYTES - 5) + "\u00df,1\n".encode()
+    [row], bad = read(body, "x.csv")
+    assert (row.value["a"][-2:], bad) == ("x\u00df", [])
+
+
+def test_equal_headings_are_numbered() -> None:
+    assert read(b"q,a,q,q\n1,2,3,4\n", "x.csv")[0] == [
+        Row("row 1", {"q": "1", "a": "2", "q (2)": "3", "q (3)": "4"})
+    ]
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.jsonl"])
+def test_utf_16_is_one_reject_that_says_so(name: str) -> None:
+    good, [reject] = read('{"a": 1}\n'.encode("utf-16"), name)
+    assert (good, reject.reason) == ([], "the file is UTF-16")
+    assert "iconv" in reject.remedy
