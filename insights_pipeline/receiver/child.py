@@ -43,12 +43,13 @@ class DrainChild:
     def stop(self, seconds: float) -> bool:
         """Ask it to bring its backlog in and end; after so many seconds it is killed, which loses nothing.
 
-        True when it ended by itself and said that all was drained.
+        One that had crashed is started once more for that. True when it ended by itself and said that all was drained.
         """
         with self._lock:
             self._stopping.set()
-            process = self._process
-            if process is None:
+            try:
+                process = self._process or self._spawned()
+            except OSError:
                 return False
             assert process.stdin is not None
             _close(process.stdin)  # no signal: it may not listen to signals yet, and would leave the backlog
@@ -60,7 +61,8 @@ class DrainChild:
             )
             process.kill()
             code = process.wait()
-        self._thread.join(5)
+        if self._thread.is_alive():
+            self._thread.join(5)
         return code == 0
 
     def _run(self) -> None:
@@ -83,23 +85,27 @@ class DrainChild:
             if self._stopping.is_set():
                 return 0
             try:
-                # a session of its own: Ctrl-C reaches the receiver alone, which then asks the drain to finish
-                process = subprocess.Popen(self._command, stdin=subprocess.PIPE, start_new_session=True)
+                process = self._process = self._spawned()
             except OSError as error:
                 return str(error)
-            self._process = process
             self._trouble = None
-            assert process.stdin is not None
-            try:
-                process.stdin.write(self._line)
-                process.stdin.flush()
-            except BrokenPipeError:
-                _log.debug("the drain ended before it read its options; its exit code tells")
         code = process.wait()
         with self._lock:
             self._process = None
+            assert process.stdin is not None
             _close(process.stdin)
         return code
+
+    def _spawned(self) -> subprocess.Popen[bytes]:
+        """A drain that has its options. In a session of its own: Ctrl-C reaches the receiver alone, which then asks."""
+        process = subprocess.Popen(self._command, stdin=subprocess.PIPE, start_new_session=True)
+        assert process.stdin is not None
+        try:
+            process.stdin.write(self._line)
+            process.stdin.flush()
+        except BrokenPipeError:
+            _log.debug("the drain ended before it read its options; its exit code tells")
+        return process
 
 
 def _close(pipe: IO[bytes]) -> None:

@@ -33,6 +33,7 @@ from insights_pipeline.receiver.filling import Reading
 from insights_pipeline.receiver.progress import without_secrets
 from insights_pipeline.traces.redaction import redactor
 
+_LOCK_SPARE_S = 5.0  # another drain of the folder finishes as this one would, and then ends
 _ENGINE_THREADS, _ENGINE_MEMORY_MB = 1, 512  # places scores; nothing else
 
 
@@ -131,6 +132,7 @@ def drain_of(config: DrainConfig) -> Drain:
         ),
         told=lambda error: without_secrets(error, options),
         finish_seconds=config.finish_seconds,
+        lock_seconds=config.finish_seconds + _LOCK_SPARE_S,
     )
 
 

@@ -44,7 +44,8 @@ class Drain:
     """Brings one log into one lake. Only one drain of a folder runs at a time.
 
     `told` turns an error of the lake into the text of `drain.json`; without it the first error is raised, with it
-    the drain tries again for ever. Raises ValueError when another drain has the folder.
+    the drain tries again for ever. Raises ValueError when another drain keeps the folder for `lock_seconds`: that of
+    a receiver that was killed finishes first.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Drain:
         reading: Reading | None = None,
         told: Callable[[BaseException], str] | None = None,
         finish_seconds: float = 25.0,
+        lock_seconds: float = 0.0,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.progress = Progress(folder)
@@ -64,7 +66,7 @@ class Drain:
         self._told = told
         self._finish_seconds = finish_seconds
         self._deadline: float | None = None
-        self._lock = _locked(folder / "drain.lock")
+        self._lock = _locked(folder / "drain.lock", seconds=lock_seconds)
         self._log = folder_id(folder)
         self._state = open_state(folder / "pending.db")
         self._pending = Pending(self._state)
@@ -226,11 +228,18 @@ class Drain:
             raise StoppedError
 
 
-def _locked(path: Path) -> int:
+def _locked(path: Path, *, seconds: float) -> int:
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        raise ValueError(f"{path.parent}: another drain is reading this folder; stop it first") from None
-    return handle
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                os.close(handle)
+                raise ValueError(
+                    f"{path.parent}: another drain is reading this folder; stop it first"
+                ) from None
+            time.sleep(_POLL_S)
+        else:
+            return handle

@@ -112,3 +112,13 @@ def test_it_sees_the_end_of_its_input_when_the_receiver_is_killed(tmp_path: Path
         eventually(lambda: started(tmp_path))
         parent.kill()
     eventually((tmp_path / "stopped").exists)
+
+
+def test_one_that_crashed_is_started_once_more_to_bring_the_backlog_in(tmp_path: Path) -> None:
+    child = child_of(OBEDIENT, tmp_path)
+    child.start()
+    eventually(lambda: started(tmp_path))
+    os.kill(started(tmp_path)[0], signal.SIGKILL)
+    eventually(lambda: child.trouble() == "the drain ended with exit code -9")
+    assert child.stop(20) is True
+    assert len(started(tmp_path)) == 2 and (tmp_path / "stopped").exists()

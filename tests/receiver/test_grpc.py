@@ -145,7 +145,7 @@ def test_clients_that_send_nothing_do_not_keep_the_others_out(server: Called) ->
     calls = [server.channel.stream_unary(EXPORT).future(silent()) for _ in range(16)]
     try:
         assert server.raw(BODY) == b""
-        assert {call.code() for call in calls} == {grpc.StatusCode.CANCELLED}
+        assert {call.code() for call in calls} <= {grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE}
     finally:
         leave.set()
     assert len(server.entries) == 1

@@ -44,7 +44,7 @@ def batch_pieces(batch: list[Any], position: str) -> Iterator[Piece | Score | Re
     for number, event in enumerate(map(bounded, batch), start=1):
         place = f"{position}, event {number}".lstrip(", ")
         body = event.get("body") if isinstance(event, dict) else None
-        if isinstance(event, dict) and event.get("type") in _SILENT:
+        if isinstance(event, dict) and text_of(event.get("type")) in _SILENT:
             continue
         if isinstance(event, dict) and isinstance(body, dict):
             yield _read(event, body, place)
