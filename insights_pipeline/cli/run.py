@@ -28,7 +28,7 @@ def run(
 
     Examples:
 
-      insights run                                     every day that has spans
+      insights run                                     from the first day with spans to the last
 
       insights run --from 2026-03-01 --to 2026-03-31
 
