@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -74,6 +75,7 @@ class Dagster:
             env=environment,
             stdout=self._log,
             stderr=self._log,
+            start_new_session=True,
         )
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
@@ -120,6 +122,8 @@ class Dagster:
             self._process.wait(30)
         except subprocess.TimeoutExpired:
             self._process.kill()
+        with contextlib.suppress(ProcessLookupError):  # the daemon and the web server may outlive it
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._log.close()
 
 
