@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from insights_pipeline.traces.otlp import json as otlp_json
+from insights_pipeline.traces import json_lines
 from tests.traces.otlp_cases import SECOND, START, make_span, request, tables
 
 JSON = "application/json"
@@ -194,7 +194,7 @@ def test_a_byte_that_is_not_utf8_costs_only_itself() -> None:
 
 
 def test_a_line_over_the_limit_is_a_reject_and_the_next_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(otlp_json, "MAX_LINE_BYTES", 2_000)
+    monkeypatch.setattr(json_lines, "MAX_LINE_BYTES", 2_000)
     lines = [
         json.dumps(body(span(1))),
         json.dumps(body(span(2, name="x" * 3_000))),

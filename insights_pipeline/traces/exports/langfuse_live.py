@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from insights_pipeline.traces.exports.json_text import parsed_json
 from insights_pipeline.traces.exports.langfuse_observation import SYSTEM
 from insights_pipeline.traces.exports.langfuse_score import score_of
 from insights_pipeline.traces.exports.merge import FIRST_NS, ORDER, WHAT, Piece
 from insights_pipeline.traces.exports.values import bounded, moment, text_of
+from insights_pipeline.traces.json_lines import parsed_json
 from insights_pipeline.traces.records import Reject, Score, excerpt
 
 TYPES = frozenset({

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from insights_pipeline.traces.exports.json_text import parsed_json
 from insights_pipeline.traces.exports.langsmith_run import SYSTEM, feedback_score, id_of
 from insights_pipeline.traces.exports.merge import ORDER, Piece
 from insights_pipeline.traces.exports.multipart import read_multipart
 from insights_pipeline.traces.exports.values import bounded
+from insights_pipeline.traces.json_lines import parsed_json
 from insights_pipeline.traces.records import Reject, Score, excerpt
 from insights_pipeline.traces.text import MISSING
 

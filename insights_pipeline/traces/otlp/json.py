@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
 from insights_pipeline.traces.dialects.genai_events import Found, Ignored
+from insights_pipeline.traces.json_lines import (
+    MAX_DOCUMENT_BYTES,
+    Line,
+    lines_of,
+    parsed_json,
+    too_long,
+)
 from insights_pipeline.traces.otlp.json_logs import read_logs_request
 from insights_pipeline.traces.otlp.json_values import (
     attributes_of,
@@ -23,8 +29,6 @@ from insights_pipeline.traces.otlp.window import Window
 from insights_pipeline.traces.records import Attributes, Event, RawSpan, Record, Reject, excerpt
 from insights_pipeline.traces.text import MISSING
 
-MAX_LINE_BYTES = 64 * 2**20
-MAX_DOCUMENT_BYTES = 256 * 2**20
 _STATUS = {"STATUS_CODE_UNSET": 0, "STATUS_CODE_OK": 1, "STATUS_CODE_ERROR": 2}
 _SPANS, _LOGS = ("resourceSpans", "resource_spans"), ("resourceLogs", "resource_logs")
 _METRICS = ("resourceMetrics", "resource_metrics")
@@ -35,11 +39,6 @@ _HEX_IDS = (
 )
 
 
-class Line(NamedTuple):
-    number: int
-    data: bytes | None  # None: longer than MAX_LINE_BYTES
-
-
 def read_json(window: Window) -> Iterator[Found]:
     """Spans and log records of JSON text: requests a line each, one request, or a list of requests.
 
@@ -48,11 +47,9 @@ def read_json(window: Window) -> Iterator[Found]:
     """
     gathered: list[Line] = []
     size = 0
-    lines = _lines(window)
+    lines = lines_of(window)
     for line in lines:
-        if line.data is not None and not line.data.strip():
-            continue
-        parsed = _parse(line.data)
+        parsed = parsed_json(line.data)
         if _is_request(parsed):
             for earlier in gathered:
                 yield _bad_line(earlier)
@@ -78,54 +75,6 @@ def read_json(window: Window) -> Iterator[Found]:
         yield Reject(f"byte {window.position}", window.damage, remedy, "")
 
 
-def _lines(window: Window) -> Iterator[Line]:
-    number = 0
-    while window.fill(1):
-        number += 1
-        yield Line(number, _next_line(window))
-
-
-def _next_line(window: Window) -> bytes | None:
-    parts: list[bytes] = []
-    size = 0
-    while window.fill(1):
-        end = window.data.find(b"\n", window.at)
-        stop = len(window.data) if end < 0 else end
-        size += stop - window.at
-        if size <= MAX_LINE_BYTES:
-            parts.append(window.data[window.at : stop])
-        else:
-            parts.clear()
-        window.at = stop
-        if end >= 0:
-            window.at += 1
-            break
-    return b"".join(parts) if size <= MAX_LINE_BYTES else None
-
-
-def _parse(data: bytes | None) -> Any:
-    """The JSON value, or MISSING. What others write although it is not JSON is let pass: NaN and infinities become
-    null, halves of surrogate pairs and bytes that are not UTF-8 a replacement character."""
-    if data is None:
-        return MISSING
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError:
-        if data.lstrip()[:1] not in (b"{", b"["):
-            return MISSING
-    text = data.decode("utf-8", "replace")
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        if not any(mark in text for mark in ("NaN", "Infinity", "\\u")):
-            return MISSING
-    try:
-        lenient = json.loads(text, parse_constant=lambda _: None)
-        return orjson.loads(json.dumps(lenient, ensure_ascii=False).encode("utf-8", "replace"))
-    except (ValueError, RecursionError):
-        return MISSING
-
-
 def _is_request(value: Any) -> bool:
     if isinstance(value, list):
         return bool(value) and all(isinstance(item, dict) for item in value) and any(map(_is_request, value))
@@ -133,24 +82,24 @@ def _is_request(value: Any) -> bool:
 
 
 def _line(line: Line) -> Iterator[Found]:
-    if line.data is None or line.data.strip():
-        parsed = _parse(line.data)
-        if isinstance(parsed, (dict, list)):
-            yield from _requests(parsed, f"line {line.number}, ")
-        else:
-            yield _bad_line(line)
+    parsed = parsed_json(line.data)
+    if isinstance(parsed, (dict, list)):
+        yield from _requests(parsed, f"line {line.number}, ")
+    else:
+        yield _bad_line(line)
 
 
 def _bad_line(line: Line) -> Reject:
     if line.data is None:
-        reason = f"a line of more than {MAX_LINE_BYTES:,} bytes"
-        return Reject(f"line {line.number}", reason, "Write smaller requests, one a line.", "")
-    reason = "the line is not JSON" if _parse(line.data) is MISSING else "the line holds no resourceSpans"
+        return too_long(line, "Write smaller requests, one a line.")
+    reason = (
+        "the line is not JSON" if parsed_json(line.data) is MISSING else "the line holds no resourceSpans"
+    )
     return Reject(f"line {line.number}", reason, _AS_JSON, excerpt(line.data))
 
 
 def _document(data: bytes) -> Iterator[Found]:
-    parsed = _parse(data.removeprefix(b"\xef\xbb\xbf"))
+    parsed = parsed_json(data.removeprefix(b"\xef\xbb\xbf"))
     if isinstance(parsed, (dict, list)):
         yield from _requests(parsed, "")
         return

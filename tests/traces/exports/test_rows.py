@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from insights_pipeline.traces import json_lines
 from insights_pipeline.traces.exports import json_text, rows
 from insights_pipeline.traces.exports.rows import Row, container_of, read_rows
 from insights_pipeline.traces.records import Reject
@@ -83,7 +84,7 @@ def test_a_document_beyond_the_limit_is_a_reject_with_a_remedy(monkeypatch: pyte
 
 
 def test_a_line_beyond_the_limit_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_text, "MAX_LINE_BYTES", 100)
+    monkeypatch.setattr(json_lines, "MAX_LINE_BYTES", 100)
     good, bad = read(b'{"a":1}\n{"a":"' + b"x" * 200 + b'"}\n{"a":3}\n')
     assert [row.value["a"] for row in good] == [1, 3]
     assert [(one.position, one.reason) for one in bad] == [("line 2", "a line of more than 100 bytes")]
