@@ -240,6 +240,8 @@ def _tell(report: IngestReport) -> None:
             "the last change of their file.",
             err=True,
         )
+    if report.left_out:
+        typer.echo(f"{report.left_out:,} metrics and log records that tell no trace were left out.", err=True)
     if report.rejects:
         rejects(limit=min(report.rejects, _REJECTS_SHOWN), as_json=False)
     if report.stopped:

@@ -39,7 +39,8 @@ class IngestReport:
     """What was read: `traces` are distinct ids, `days` the UTC days of span starts, `bytes` as they lie on disk.
 
     Of a resumed ingest it tells what this call read. `formats` are files by what they were taken for; `stopped`: it
-    was asked to stop, and what it had read by then is in the tables. `undated` traces have no times of their own.
+    was asked to stop, and what it had read by then is in the tables. `undated` traces have no times of their own;
+    `left_out` are log records and metrics of OTLP files that are no events of generative AI.
     """
 
     files: int
@@ -54,6 +55,7 @@ class IngestReport:
     formats: dict[str, int] = field(default_factory=dict, compare=False)
     stopped: bool = False
     undated: int = 0
+    left_out: int = 0
 
 
 def ingest_paths(
@@ -158,6 +160,7 @@ class _Run:
     should_stop: Callable[[], bool]
     stopped: bool = False
     undated: int = 0
+    left_out: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     days: set[date] = field(default_factory=set)
     dialects: dict[str, int] = field(default_factory=dict)
@@ -204,6 +207,8 @@ class _Run:
                 self.flush()
             if on_progress is not None and number % _PROGRESS_RECORDS == 0:
                 on_progress(raw.tell(), 0)
+        if opened.tally is not None:
+            self.left_out += opened.tally.logs + opened.tally.metrics
         if opened.format != UNKNOWN:  # a file that nobody could read is tried again
             self.pending[path] = DONE
 
@@ -249,4 +254,5 @@ class _Run:
             formats=dict(sorted(self.formats.items())),
             stopped=self.stopped,
             undated=self.undated,
+            left_out=self.left_out,
         )

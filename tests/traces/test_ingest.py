@@ -300,3 +300,15 @@ def test_counts_and_costs_that_cannot_be_true_are_missing_and_cost_no_other_span
     rows = {row["span_id"][-1]: row for row in lake.read(Slice("spans")).to_pylist()}
     assert [rows["1"][column] for column in columns] == [None] * 4
     assert [rows["2"][column] for column in columns] == [10**12, 2, 10**12 + 2, 1e9]
+
+
+def test_metrics_and_ordinary_logs_beside_traces_are_left_out_and_counted(lake: Lake, tmp_path: Path) -> None:
+    (tmp_path / "spans.jsonl").write_text(json.dumps(as_json(1)))
+    metric = {"name": "requests", "sum": {"dataPoints": [{"asInt": "1", "timeUnixNano": str(START)}]}}
+    metrics = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}
+    record = {"timeUnixNano": str(START), "body": {"stringValue": "server started"}}
+    logs = {"resourceLogs": [{"scopeLogs": [{"logRecords": [record, record]}]}]}
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(metrics))
+    (tmp_path / "logs.jsonl").write_text(json.dumps(logs))
+    report = bring(lake, tmp_path)
+    assert (report.spans, report.rejects, report.left_out) == (1, 0, 3)

@@ -14,7 +14,7 @@ from insights_pipeline.traces.exports.mapping import OPENAI_CHAT, Mapping, built
 from insights_pipeline.traces.exports.paths import lookup
 from insights_pipeline.traces.exports.rows import LIST_KEYS, UTF16, Row, container_of, is_utf16, read_rows
 from insights_pipeline.traces.messages import is_message
-from insights_pipeline.traces.otlp.read import read_records
+from insights_pipeline.traces.otlp.read import Tally, read_records
 from insights_pipeline.traces.otlp.window import decompressed
 from insights_pipeline.traces.records import Record, Reject, Score, excerpt
 from insights_pipeline.traces.text import as_text
@@ -41,6 +41,7 @@ class Opened(NamedTuple):
     format: str
     records: Iterator[Record]
     scores_only: bool = False
+    tally: Tally | None = None  # of a stream that may hold other signals; filled while the records are read
 
 
 def open_records(
@@ -167,7 +168,8 @@ def _matches(mapping: Mapping, value: dict[str, Any]) -> bool:
 
 
 def _otlp(raw: BinaryIO, name: str) -> Opened:
-    return Opened(OTLP, iter(read_records(decompressed(raw), hint=name)))
+    tally = Tally()
+    return Opened(OTLP, read_records(decompressed(raw), hint=name, tally=tally), tally=tally)
 
 
 def _unknown(head: bytes, example: dict[str, Any] | None = None) -> Opened:

@@ -18,7 +18,6 @@ _JSON_START = re.compile(
 )
 _TEXT = re.compile(rb"[^\x00-\x08\x0b\x0c\x0e-\x1f]*\Z")
 _JSON_NAMES = (".json", ".jsonl", ".ndjson")
-_METRICS = "Send traces, and logs where they carry messages: every figure is computed from those."
 
 
 class Tally:
@@ -34,8 +33,8 @@ class Tally:
 def read_records(window: Window, *, hint: str = "", tally: Tally | None = None) -> Iterator[Record]:
     """Spans, contents and scores (from logs), and rejects of a stream, which may mix traces and logs.
 
-    `hint` is a file name or content type: it decides only what is not clear. Metrics are one reject a stream,
-    however many; log records that are no events of generative AI are left out and counted in `tally`.
+    `hint` is a file name or content type: it decides only what is not clear. Metrics, and log records that are no
+    events of generative AI, are left out and counted in `tally`.
     """
     window.fill(1024)
     head = window.data[window.at : window.at + 1024]
@@ -45,7 +44,6 @@ def read_records(window: Window, *, hint: str = "", tally: Tally | None = None) 
 
 def _kept(found: Iterator[Found], tally: Tally) -> Iterator[Record]:
     """Contents of one span and one time are numbered, so that no order gets lost and a repeat is known as one."""
-    metric = ""
     before: tuple[str, str, int] | None = None
     ordinal = 0
     for record in found:
@@ -58,12 +56,9 @@ def _kept(found: Iterator[Found], tally: Tally) -> Iterator[Record]:
             before = here
             yield record._replace(ordinal=ordinal) if ordinal else record
         elif isinstance(record, Ignored) and record.signal == "metric":
-            metric = metric or record.position
             tally.metrics += 1
         else:
             tally.logs += 1
-    if metric:
-        yield Reject(metric, "metrics, which are not read", _METRICS, "")
 
 
 def _says_json(hint: str) -> bool:
