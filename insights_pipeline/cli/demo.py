@@ -90,10 +90,19 @@ def _empty_lake(uri: str) -> None:
     lake = Path(uri)
     if (lake / DEMO_MARK).exists():
         shutil.rmtree(lake)
-    elif lake.exists() and any(lake.iterdir()):
+    elif lake.exists() and _holds_anything(lake):
         fail(f"{lake} holds traces that no demo made: set INSIGHTS_LAKE_URI to another folder for the demo")
     lake.mkdir(parents=True, exist_ok=True)
     (lake / DEMO_MARK).touch()
+
+
+def _holds_anything(lake: Path) -> bool:
+    """Whether a folder holds more than tables without rows, which Dagster makes when it looks for the first day."""
+    return any(
+        entry.name != "_delta_log"
+        for table in lake.iterdir()
+        for entry in (table.iterdir() if table.is_dir() else [table])
+    )
 
 
 def _bring_traffic(folder: Path, *, days: int, seed: int) -> None:

@@ -10,8 +10,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from insights_pipeline.cli.app import app
+from insights_pipeline.cli.demo import _empty_lake
 from insights_pipeline.cli.show import shorten
 from insights_pipeline.lake import Lake, rows_to_table
+from insights_pipeline.lake.lake import DEMO_MARK
 from insights_pipeline.receiver.segments import Entry, SegmentWriter
 from insights_pipeline.settings import settings
 
@@ -165,3 +167,18 @@ def test_the_doctor_fails_where_runs_would_not_be_kept(home: Path) -> None:
     result = insights("doctor")
     assert result.exit_code == 1
     assert "dagster.yaml" in result.output
+
+
+def test_a_demo_takes_a_lake_without_rows_and_no_other(home: Path) -> None:
+    lake = Lake(str(home / "data/lake"))
+    assert lake.days("spans") == set()
+    _empty_lake(lake.uri)
+    assert (Path(lake.uri) / DEMO_MARK).exists()
+    lake.keep()
+    lake.append("spans", rows_to_table("spans", [{"date": date(2026, 3, 1), "trace_id": "t"}]))
+    with pytest.raises(SystemExit):
+        _empty_lake(lake.uri)
+    (home / "other").mkdir()
+    (home / "other/photo.jpg").touch()
+    with pytest.raises(SystemExit):
+        _empty_lake(str(home / "other"))
