@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from insights_pipeline.intents.classify import Classifier
-from insights_pipeline.intents.discover import discover, group
+from insights_pipeline.intents.discover import discover
 from insights_pipeline.intents.evaluate import agreement
+from insights_pipeline.intents.grouping import group
 from insights_pipeline.intents.vectors import Texts, unit
 from insights_pipeline.intents.wordllama_space import fit_space
 

@@ -38,6 +38,16 @@ class IngestKeySetting(BaseModel):
     tenant: str | None = None
 
 
+class CategorySetting(BaseModel):
+    """A category that intents are sorted into; the description decides, so it is required."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, max_length=80)
+    description: str = Field(min_length=1, max_length=1_000)
+    examples: tuple[str, ...] = ()
+
+
 class _FileSource(PydanticBaseSettingsSource):
     """`INSIGHTS_X_FILE` names a file that holds the value of `INSIGHTS_X`: how secrets are mounted."""
 
@@ -93,6 +103,46 @@ class Settings(BaseSettings):
         description="First day of the daily partitions (YYYY-MM-DD), or 'auto': the first day with spans.",
     )
     bootstrap_traces: int = Field(500, ge=10, description="Traces needed before intents are discovered.")
+    embedding: str = Field(
+        "wordllama",
+        pattern=r"^(wordllama|tfidf|litellm:.+|fastembed:.+)$",
+        description="How texts become vectors: wordllama, tfidf, litellm:MODEL or fastembed:MODEL.",
+    )
+    embedding_api_base: str | None = Field(None, description="Address of the embedding model's API.")
+    embedding_api_key: SecretStr | None = Field(
+        None, description="Key of the embedding model's API; default: the provider's own variable."
+    )
+    intent_granularity: float = Field(
+        1.0, gt=0, le=10, description="How fine intents are: above 1 more and finer ones, below 1 fewer."
+    )
+    intent_attributes: tuple[str, ...] = Field(
+        (),
+        description="Columns of traces (or metadata.KEY) in which traces of one intent should agree, e.g. ['app'].",
+    )
+    intent_categories: tuple[CategorySetting, ...] = Field(
+        (), description="Predefined categories: name, description, examples; none: they are found."
+    )
+    state_url: SecretStr = Field(
+        SecretStr("sqlite:///data/state.db"),
+        description="Database of what people edit (SQLAlchemy URL): SQLite or Postgres.",
+    )
+    llm_model: str | None = Field(
+        None,
+        description="Model that names intents (litellm's name, e.g. openai/gpt-4.1-mini); default: none.",
+    )
+    llm_api_base: str | None = Field(None, description="Address of the model's API, e.g. of a local server.")
+    llm_api_key: SecretStr | None = Field(
+        None, description="Key of the model's API; default: the provider's own variable."
+    )
+    llm_budget_usd: float = Field(
+        1.0, ge=0, description="Most that the language model may cost in one run, in USD."
+    )
+    llm_budget_tokens: int = Field(
+        500_000,
+        ge=0,
+        description="Most tokens of the language model in one run; counts where no price is known.",
+    )
+    llm_timeout_seconds: float = Field(60.0, gt=0, description="Longest wait for one answer of the model.")
     refresh_minutes: int = Field(
         15, ge=0, description="How often at most a day that is still receiving spans is run again."
     )

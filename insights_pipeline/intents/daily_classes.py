@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 
 from insights_pipeline.intents.classify import Classifier
 from insights_pipeline.intents.model import READY, Model
+from insights_pipeline.intents.spaces import WORDLLAMA, Embeddings, Space
 from insights_pipeline.intents.stored import completed, models_of, space_named, traces_per_day
-from insights_pipeline.intents.wordllama_space import Space
 from insights_pipeline.lake import DayRange, Engine, Slice, load_sql
 from insights_pipeline.lake.tables import TABLES
 
@@ -39,7 +39,7 @@ class _Judge:
     space: Space | None
 
 
-def classify_days(engine: Engine, days: DayRange) -> ClassifyReport:
+def classify_days(engine: Engine, days: DayRange, *, embeddings: Embeddings = WORDLLAMA) -> ClassifyReport:
     """Replace `trace_intents` of these days: one row for every trace that is no evaluation, by the model of its day.
 
     The intent is NULL where the trace is unlike anything known, has no text, or nothing is known yet.
@@ -59,7 +59,7 @@ def classify_days(engine: Engine, days: DayRange) -> ClassifyReport:
                     yield batch
 
     def make() -> pa.RecordBatchReader:
-        judges = _judges(engine, days, counts)
+        judges = _judges(engine, days, counts, embeddings)
         return pa.RecordBatchReader.from_batches(TABLES["trace_intents"].schema, batches(judges))
 
     rows = engine.lake.replace(Slice("trace_intents", days), make)
@@ -92,7 +92,9 @@ def _parts(days: DayRange, traces: int) -> Iterator[_Portion]:
     return (_Portion(days, parts, part) for part in range(parts))
 
 
-def _judges(engine: Engine, days: DayRange, counts: dict[date, int]) -> dict[date, _Judge]:
+def _judges(
+    engine: Engine, days: DayRange, counts: dict[date, int], embeddings: Embeddings
+) -> dict[date, _Judge]:
     models = models_of(engine.lake, days)
     missing = [str(day) for day in days if counts.get(day) and day not in models]
     if missing:
@@ -103,15 +105,15 @@ def _judges(engine: Engine, days: DayRange, counts: dict[date, int]) -> dict[dat
     by_version: dict[str, _Judge] = {}
     for day, model in sorted(models.items()):
         if model.version not in by_version:
-            by_version[model.version] = _judge(engine, day, model)
+            by_version[model.version] = _judge(engine, day, model, embeddings)
         judges[day] = by_version[model.version]
     return judges
 
 
-def _judge(engine: Engine, day: date, model: Model) -> _Judge:
+def _judge(engine: Engine, day: date, model: Model, embeddings: Embeddings) -> _Judge:
     if model.status != READY or model.space is None:
         return _Judge(model, None, None)
-    space = space_named(engine.lake, model.space, day)
+    space = space_named(engine.lake, model.space, day, embeddings)
     if space is None:
         raise RuntimeError(
             f"the intent model of {day} was made in space {model.space}, which is gone: run intent_model again"
@@ -152,7 +154,7 @@ def _rows(day: date, of_day: pa.Table, judge: _Judge) -> pa.RecordBatch:
         )
         there = np.flatnonzero(vectors.any(axis=1))
         verdict = judge.classifier.judge(vectors[there])
-        names = [one.intent_id for one in judge.model.living]
+        names = judge.model.columns
         unknown = float(judge.model.thresholds["unknown"])
         for place, row in enumerate(there.tolist()):
             nearest[row] = names[int(verdict.nearest[place])]

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 
 import pyarrow as pa
 
+from insights_pipeline.intents.spaces import WORDLLAMA, Embeddings, Space
 from insights_pipeline.intents.stored import (
     days_to_build,
     newest_space,
@@ -17,7 +18,6 @@ from insights_pipeline.intents.stored import (
 )
 from insights_pipeline.intents.text import has_text
 from insights_pipeline.intents.vectors import pack
-from insights_pipeline.intents.wordllama_space import EMBEDDER, Space, fit_space
 from insights_pipeline.lake import DayRange, Engine, Slice, rows_to_table
 from insights_pipeline.lake.tables import TABLES
 
@@ -34,7 +34,14 @@ class EmbedReport:
     traces_seen: int | None  # while learning: traces with text so far
 
 
-def embed_days(engine: Engine, days: DayRange, *, bootstrap_traces: int, seed: int) -> EmbedReport:
+def embed_days(
+    engine: Engine,
+    days: DayRange,
+    *,
+    bootstrap_traces: int,
+    seed: int,
+    embeddings: Embeddings = WORDLLAMA,
+) -> EmbedReport:
     """Replace `trace_embeddings` and `embedding_spaces` of these days.
 
     A day is embedded in the newest space fitted before it. While there is none, nothing is embedded, until the
@@ -43,9 +50,11 @@ def embed_days(engine: Engine, days: DayRange, *, bootstrap_traces: int, seed: i
     until then. Vectors are written before the space, so that a run that was cut off is a run that did not fit.
     """
     lake = engine.lake
-    if ready_after(lake, days) and (newest_space(lake, days.last) or not days_to_build(lake, days)):
-        return _embed_in_stored(engine, days)
-    space = newest_space(lake, days.first - timedelta(days=1))
+    if ready_after(lake, days) and (
+        newest_space(lake, days.last, embeddings) or not days_to_build(lake, days)
+    ):
+        return _embed_in_stored(engine, days, embeddings)
+    space = newest_space(lake, days.first - timedelta(days=1), embeddings)
     if space is not None:
         rows = _embed(engine, days, space)
         _replace_spaces(engine, days, None, None)
@@ -55,7 +64,7 @@ def embed_days(engine: Engine, days: DayRange, *, bootstrap_traces: int, seed: i
         _clear(engine, days)
         _replace_spaces(engine, days, None, None)
         return EmbedReport(0, None, None, seen)
-    space = fit_space(reservoir(engine, fit_day, seed=seed).column("user_text").to_pylist())
+    space = embeddings.fit(reservoir(engine, fit_day, seed=seed).column("user_text").to_pylist())
     if fit_day > days.first:
         _clear(engine, DayRange(days.first, fit_day - timedelta(days=1)))
     rows = _embed(engine, DayRange(fit_day, days.last), space)
@@ -63,13 +72,13 @@ def embed_days(engine: Engine, days: DayRange, *, bootstrap_traces: int, seed: i
     return EmbedReport(rows, space.name, fit_day, None)
 
 
-def _embed_in_stored(engine: Engine, days: DayRange) -> EmbedReport:
+def _embed_in_stored(engine: Engine, days: DayRange, embeddings: Embeddings) -> EmbedReport:
     """Embed each day in the newest space until then; days before the first space have no vectors."""
     fitted = sorted(day for day in engine.lake.days("embedding_spaces") if day in days)
     rows, space = 0, None
     for first in sorted({days.first, *fitted}):
         last = min((day - timedelta(days=1) for day in fitted if day > first), default=days.last)
-        space = newest_space(engine.lake, first)
+        space = newest_space(engine.lake, first, embeddings)
         if space is None:
             _clear(engine, DayRange(first, last))
         else:
@@ -121,7 +130,7 @@ def _replace_spaces(engine: Engine, days: DayRange, day: date | None, space: Spa
             {
                 "date": day,
                 "space": space.name,
-                "embedder": EMBEDDER,
+                "embedder": space.embedder,
                 "fitted_on": space.fitted_on,
                 "payload": space.payload(),
             }

@@ -8,10 +8,14 @@ from datetime import date, timedelta
 
 import pyarrow as pa
 
+from insights_pipeline.intents.arrange import arranged
 from insights_pipeline.intents.classify import Classifier, Verdict
+from insights_pipeline.intents.corrections import corrected
 from insights_pipeline.intents.growth import WINDOW_DAYS
-from insights_pipeline.intents.model import LEARNING, READY, Model, learning
-from insights_pipeline.intents.refresh import first_model, refreshed
+from insights_pipeline.intents.model import LEARNING, READY, Draft, Model, learning, succeed
+from insights_pipeline.intents.refresh import first_draft, refreshed
+from insights_pipeline.intents.spaces import Space
+from insights_pipeline.intents.steering import UNSTEERED, Steering
 from insights_pipeline.intents.stored import (
     days_to_build,
     model_before,
@@ -24,7 +28,6 @@ from insights_pipeline.intents.stored import (
     texts_per_day,
 )
 from insights_pipeline.intents.vectors import Texts
-from insights_pipeline.intents.wordllama_space import Space
 from insights_pipeline.lake import DayRange, Engine, Slice, rows_to_table
 from insights_pipeline.lake.tables import TABLES
 
@@ -44,7 +47,9 @@ class ModelReport:
     events: tuple[dict[str, object], ...]  # of all the days that were made, each with its date
 
 
-def update_model_days(engine: Engine, days: DayRange, *, bootstrap_traces: int, seed: int) -> ModelReport:
+def update_model_days(
+    engine: Engine, days: DayRange, *, bootstrap_traces: int, seed: int, steering: Steering = UNSTEERED
+) -> ModelReport:
     """Replace `intent_models` and `intents` of these days, each day from the day before and the traces until then.
 
     Learning while no embedding space exists; discovered from a sample of everything on the first day with one;
@@ -54,7 +59,7 @@ def update_model_days(engine: Engine, days: DayRange, *, bootstrap_traces: int, 
     events = [
         event
         for run in days_to_build(engine.lake, days)
-        for event in _build(engine, run, bootstrap_traces, seed)
+        for event in _build(engine, run, bootstrap_traces, seed, steering)
     ]
     last = models_of(engine.lake, DayRange.single(days.last))[days.last]
     by_day = engine.lake.rows_by_day("intents")
@@ -62,9 +67,11 @@ def update_model_days(engine: Engine, days: DayRange, *, bootstrap_traces: int, 
     return ModelReport(rows, last.status, len(last.living), last.traces_seen, tuple(events))
 
 
-def _build(engine: Engine, days: DayRange, bootstrap_traces: int, seed: int) -> list[dict[str, object]]:
+def _build(
+    engine: Engine, days: DayRange, bootstrap_traces: int, seed: int, steering: Steering
+) -> list[dict[str, object]]:
     """Make the models of these days; gives what happened on them."""
-    fold = _Fold(engine, days, seed)
+    fold = _Fold(engine, days, seed, steering)
     models = [(day, fold.step(day)) for day in days]
     # the intents first: a ready model without its intents would be kept once a later day has one
     engine.lake.replace(Slice("intents", days), lambda: _intent_rows(models))
@@ -125,8 +132,8 @@ class _Window:
 class _Fold:
     """What a range keeps in memory from day to day; a run that starts later reads the same values from the lake."""
 
-    def __init__(self, engine: Engine, days: DayRange, seed: int) -> None:
-        self.engine, self.days, self.seed = engine, days, seed
+    def __init__(self, engine: Engine, days: DayRange, seed: int, steering: Steering) -> None:
+        self.engine, self.days, self.seed, self.steering = engine, days, seed, steering
         before = max((day for day in engine.lake.days("intent_models") if day < days.first), default=None)
         self.model = model_before(engine.lake, days.first) or learning(0)
         count_from = before + timedelta(days=1) if before else date(1970, 1, 1)
@@ -144,10 +151,27 @@ class _Fold:
             assert self.window is not None
             parts = self.window.upto(day, self.model)
             classifier = self.window.classifier or self.model.classifier()
-            self.model = refreshed(
-                self.model, parts, classifier, space=space, day=day, traces_seen=seen, seed=self.seed
+            draft = refreshed(
+                self.model,
+                parts,
+                classifier,
+                space=space,
+                day=day,
+                seed=self.seed,
+                granularity=self.steering.granularity,
             )
+            self.model = self._finished(self.model, draft, day, space, seen)
         return self.model
+
+    def _finished(self, parent: Model, draft: Draft, day: date, space: Space, seen: int) -> Model:
+        """What is found stands first; people's corrections go over it; then all is arranged, and named last."""
+        draft = corrected(draft, self.steering.edits, space=space, day=day)
+        draft = arranged(draft, space=space, categories=self.steering.categories)
+        if self.steering.namer is not None:
+            first = parent.status == LEARNING
+            draft = self.steering.namer.named(draft, space=space, first=first)
+            draft = corrected(draft, self.steering.edits, space=space, day=day)
+        return succeed(parent, draft, traces_seen=seen, space=space.name)
 
     def _space(self, day: date) -> Space | None:
         """The model's own space while the lake has it; otherwise the newest: then the intents are discovered anew."""
@@ -155,8 +179,8 @@ class _Fold:
             return self.window.space
         space = None
         if self.model.status == READY and self.model.space is not None:
-            space = space_named(self.engine.lake, self.model.space, day)
-        space = space or newest_space(self.engine.lake, day)
+            space = space_named(self.engine.lake, self.model.space, day, self.steering.embeddings)
+        space = space or newest_space(self.engine.lake, day, self.steering.embeddings)
         if space is not None:
             self.window = _Window(self.engine, space, self.days.last, self.seed)
         return space
@@ -166,4 +190,7 @@ class _Fold:
         if len(sample) < _LEAST:
             return learning(seen)
         before = replace(self.model, status=LEARNING)
-        return first_model(before, sample, space=space, day=day, traces_seen=seen, seed=self.seed)
+        draft = first_draft(
+            before, sample, space=space, day=day, seed=self.seed, granularity=self.steering.granularity
+        )
+        return self._finished(before, draft, day, space, seen)

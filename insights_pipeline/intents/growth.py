@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insights_pipeline.intents.classify import Classifier, Verdict
-from insights_pipeline.intents.discover import group
+from insights_pipeline.intents.grouping import group
+from insights_pipeline.intents.spaces import Space
 from insights_pipeline.intents.text import request_of
 from insights_pipeline.intents.vectors import Floats, Texts, cosines, exact, unit
-from insights_pipeline.intents.wordllama_space import Space
 
 WINDOW_DAYS = 28
 POOL_DAYS = 14

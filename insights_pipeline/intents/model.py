@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -16,12 +16,27 @@ from insights_pipeline.intents.labels import Label
 from insights_pipeline.intents.vectors import Halves, pack, unpack
 
 LEARNING, READY = "learning", "ready"
-EMERGING, ACTIVE, FADING, RETIRED = "emerging", "active", "fading", "retired"
+EMERGING, ACTIVE, FADING, RETIRED, MERGED = "emerging", "active", "fading", "retired", "merged"
+WORDS, LLM, PERSON = "words", "llm", "person"  # who gave a name, a category, a merge
+
+
+@dataclass(frozen=True, slots=True)
+class SubIntent:
+    """A kind of request within a large intent: its name, its share of the intent, messages with their traces."""
+
+    name: str
+    share: float
+    exemplar_ids: tuple[str, ...] = field(repr=False)
+    exemplar_texts: tuple[str, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """Something users ask for. Vectors are fp16: `centroid` (256,), `exemplar_vectors` (n, 256)."""
+    """Something users ask for. Vectors are fp16: `centroid` (d,), `exemplar_vectors` (n, d).
+
+    `merged_into` is the intent that a merged one is now part of: its vectors still decide, its traces are the other's.
+    `changed` is the first day of the definition in force: metrics of earlier days are of another set of traces.
+    """
 
     intent_id: str
     slug: str
@@ -36,6 +51,20 @@ class Intent:
     exemplar_ids: tuple[str, ...] = field(repr=False)
     exemplar_texts: tuple[str, ...] = field(repr=False)
     exemplar_vectors: Halves = field(repr=False)
+    changed: date | None = None  # None: since birth
+    last_seen: date | None = None
+    named_by: str = WORDS  # words | llm | person
+    category_by: str = WORDS  # words | llm | person | predefined
+    category_margin: float | None = None  # lead of a predefined category over the second
+    nearest_id: str | None = None  # the living intent most like this one
+    apart: str = ""  # what sets it apart from that one, a sentence
+    sub_intents: tuple[SubIntent, ...] = field(default=(), repr=False)
+    trend: str | None = None  # growing | declining | stable | new; None: too little traffic to tell
+    trend_change: float | None = None  # of traces a day, over 30 days: 0.5 is half as many again
+    trend_p: float | None = None
+    merged_into: str | None = None
+    split_from: str | None = None
+    pinned: bool = False  # a person said: leave as it is
 
     @property
     def label(self) -> Label:
@@ -58,6 +87,10 @@ class Intent:
             "exemplar_ids": list(self.exemplar_ids),
             "exemplar_texts": list(self.exemplar_texts),
             "exemplar_vectors": pack(self.exemplar_vectors),
+            **{name: getattr(self, name) for name in _PLAIN},
+            "sub_intents": json.dumps([asdict(one) for one in self.sub_intents])
+            if self.sub_intents
+            else None,
         }
 
     @classmethod
@@ -69,8 +102,32 @@ class Intent:
             centroid=unpack([row["centroid"]])[0],
             exemplar_ids=tuple(row["exemplar_ids"]),
             exemplar_texts=tuple(row["exemplar_texts"]),
-            exemplar_vectors=unpack([row["exemplar_vectors"]]),
+            exemplar_vectors=unpack([row["exemplar_vectors"]], len(row["centroid"]) // 2),
+            # a row that was written before these columns existed has none of them
+            **{name: row[name] for name in _PLAIN if row.get(name) is not None},
+            sub_intents=tuple(
+                SubIntent(one["name"], one["share"], tuple(one["exemplar_ids"]), tuple(one["exemplar_texts"]))
+                for one in json.loads(row.get("sub_intents") or "[]")
+            ),
         )
+
+
+_PLAIN = (
+    "changed", "last_seen", "named_by", "category_by", "category_margin", "nearest_id", "apart", "trend",
+    "trend_change", "trend_p", "merged_into", "split_from", "pinned",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A model in the making: intents by id, what decides, and what happened today. Every step gives a new one."""
+
+    intents: Mapping[str, Intent]
+    thresholds: Mapping[str, Any]
+    events: tuple[Mapping[str, Any], ...] = ()
+
+    def with_(self, intents: Mapping[str, Intent], *events: Mapping[str, Any]) -> Draft:
+        return replace(self, intents=dict(intents), events=(*self.events, *events))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +150,33 @@ class Model:
     @property
     def living(self) -> tuple[Intent, ...]:
         """The intents that traces may be given."""
-        return tuple(intent for intent in self.intents if intent.status != RETIRED)
+        return tuple(intent for intent in self.intents if intent.status not in (RETIRED, MERGED))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What each column of the classifier stands for: a living intent; of a merged one, what it is now part of."""
+        return tuple(target for _, target in self._classes())
 
     def classifier(self) -> Classifier:
-        living = self.living
+        classes = [intent for intent, _ in self._classes()]
         return Classifier.of(
-            np.stack([intent.centroid for intent in living]),
-            [intent.exemplar_vectors for intent in living],
+            np.stack([intent.centroid for intent in classes]),
+            [intent.exemplar_vectors for intent in classes],
         )
+
+    def _classes(self) -> list[tuple[Intent, str]]:
+        living = {intent.intent_id for intent in self.living}
+        found = [(intent, self.target_of(intent.intent_id)) for intent in self.intents]
+        return [(intent, target) for intent, target in found if target in living]
+
+    def target_of(self, intent_id: str) -> str:
+        """The intent that this one is now part of, itself if it was never merged."""
+        merged = {one.intent_id: one.merged_into for one in self.intents if one.status == MERGED}
+        seen: set[str] = set()
+        while intent_id not in seen and (into := merged.get(intent_id)):
+            seen.add(intent_id)
+            intent_id = into
+        return intent_id
 
     def row(self, day: date, bootstrap_traces: int) -> dict[str, object]:
         return {
@@ -132,25 +208,17 @@ def learning(traces_seen: int) -> Model:
     return Model(LEARNING, LEARNING, None, None, traces_seen, {}, ())
 
 
-def succeed(
-    parent: Model,
-    *,
-    traces_seen: int,
-    intents: Sequence[Intent],
-    thresholds: Mapping[str, Any],
-    events: Sequence[Mapping[str, Any]],
-    space: str | None = None,
-) -> Model:
+def succeed(parent: Model, draft: Draft, *, traces_seen: int, space: str) -> Model:
     """The model after `parent`: intents by id, version from the contents, the parent's parent while nothing changed."""
-    ordered = tuple(sorted(intents, key=lambda intent: intent.intent_id))
+    ordered = tuple(sorted(draft.intents.values(), key=lambda intent: intent.intent_id))
     child = replace(
         parent,
         status=READY,
-        space=space or parent.space,
+        space=space,
         traces_seen=traces_seen,
-        thresholds=dict(thresholds),
+        thresholds=dict(draft.thresholds),
         intents=ordered,
-        events=tuple(events),
+        events=draft.events,
     )
     version = _digest(child)
     if version == parent.version:
@@ -168,7 +236,8 @@ def _digest(model: Model) -> str:
     # What classification depends on, and how it is told; counters of pending decisions are not a new version.
     digest = hashlib.sha256(f"{model.space}|{model.thresholds.get('unknown')!r}".encode())
     for intent in model.intents:
-        digest.update("|".join([intent.intent_id, intent.status, intent.name, intent.category]).encode())
+        told = [intent.intent_id, intent.status, intent.name, intent.category, intent.merged_into or ""]
+        digest.update("|".join(told).encode())
         digest.update(pack(intent.centroid))
         digest.update(pack(intent.exemplar_vectors))
     return "im_" + digest.hexdigest()[:12]

@@ -25,9 +25,9 @@ from insights_pipeline.intents.growth import (
     window_of,
 )
 from insights_pipeline.intents.labels import label_groups
-from insights_pipeline.intents.model import ACTIVE, EMERGING, FADING, RETIRED, Intent, Model, succeed
+from insights_pipeline.intents.model import ACTIVE, EMERGING, FADING, RETIRED, Draft, Intent, Model
+from insights_pipeline.intents.spaces import Space
 from insights_pipeline.intents.vectors import Texts
-from insights_pipeline.intents.wordllama_space import Space
 
 _YOUNG_DAYS = 14
 _PATIENCE = 7  # refreshes that an emerging intent may go unconfirmed
@@ -36,18 +36,15 @@ _EXPECTED = 20  # traces an intent would have had before its silence means anyth
 _SAME_CATEGORY = 0.3
 
 
-def first_model(
-    before: Model, sample: Texts, *, space: Space, day: date, traces_seen: int, seed: int
-) -> Model:
-    """The model discovered from a sample of everything up to `day`."""
-    intents, unknown = discover(sample, space, born=day, seed=seed)
-    return succeed(
-        before,
-        space=space.name,
-        traces_seen=traces_seen,
-        intents=intents,
-        thresholds={"unknown": unknown, "discovered": str(day), "pending": {}},
-        events=[{"kind": "bootstrapped", "intents": len(intents), "traces": len(sample)}],
+def first_draft(
+    before: Model, sample: Texts, *, space: Space, day: date, seed: int, granularity: float = 1.0
+) -> Draft:
+    """The intents discovered from a sample of everything up to `day`."""
+    intents, unknown = discover(sample, space, born=day, seed=seed, granularity=granularity)
+    return Draft(
+        {intent.intent_id: intent for intent in intents},
+        {"unknown": unknown, "discovered": str(day), "pending": {}},
+        ({"kind": "bootstrapped", "intents": len(intents), "traces": len(sample)},),
     )
 
 
@@ -58,22 +55,16 @@ def refreshed(
     *,
     space: Space,
     day: date,
-    traces_seen: int,
     seed: int,
-) -> Model:
-    """The model of `day` from that of the day before and the traces of the last 28 days, each with its verdict."""
+    granularity: float = 1.0,
+) -> Draft:
+    """The intents of `day` from that of the day before and the traces of the last 28 days, each with its verdict."""
     step = _Step(model, parts, classifier, space, day)
     if step.window is not None:
         step.confirm()
         step.watch_traffic()
         step.add(rising_groups(step.window, classifier, space=space, seed=seed))
-    return succeed(
-        model,
-        traces_seen=traces_seen,
-        intents=list(step.intents.values()),
-        thresholds={**model.thresholds, "pending": step.pending},
-        events=step.events,
-    )
+    return Draft(step.intents, {**model.thresholds, "pending": step.pending}, tuple(step.events))
 
 
 class _Step:
@@ -91,7 +82,7 @@ class _Step:
         self.space = space
         self.classifier = classifier
         self.intents: dict[str, Intent] = {intent.intent_id: intent for intent in model.intents}
-        self.columns = [intent.intent_id for intent in model.living]
+        self.columns = list(model.columns)
         self.pending: dict[str, int] = dict(model.thresholds["pending"])
         self.newborn: dict[str, NDArray[np.int64]] = {}
         self.events: list[dict[str, Any]] = []

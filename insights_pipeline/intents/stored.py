@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from insights_pipeline.intents.model import READY, Model
+from insights_pipeline.intents.spaces import WORDLLAMA, Embeddings, Space
 from insights_pipeline.intents.vectors import Halves, Texts, unpack
-from insights_pipeline.intents.wordllama_space import Space
 from insights_pipeline.lake import DayRange, Engine, Lake, Slice, load_sql
 
 RESERVOIR = 5_000
@@ -51,10 +51,12 @@ def reservoir(engine: Engine, upto: date, *, seed: int) -> pa.Table:
     )
 
 
-def newest_space(lake: Lake, upto: date) -> Space | None:
+def newest_space(lake: Lake, upto: date, embeddings: Embeddings = WORDLLAMA) -> Space | None:
     """The space in force on `upto`, or None while there is none."""
     rows = lake.read(Slice("embedding_spaces", up_to(upto), ("date", "space"))).to_pylist()
-    return space_named(lake, max((row["date"], row["space"]) for row in rows)[1], upto) if rows else None
+    if not rows:
+        return None
+    return space_named(lake, max((row["date"], row["space"]) for row in rows)[1], upto, embeddings)
 
 
 def days_to_build(lake: Lake, days: DayRange) -> list[DayRange]:
@@ -95,10 +97,10 @@ def ready_after(lake: Lake, days: DayRange) -> bool:
     return READY in lake.read(Slice("intent_models", later, ("status",))).column("status").to_pylist()
 
 
-def space_named(lake: Lake, name: str, upto: date) -> Space | None:
+def space_named(lake: Lake, name: str, upto: date, embeddings: Embeddings = WORDLLAMA) -> Space | None:
     """A space by its name, or None when it is not there (any more) on a day until `upto`."""
     rows = lake.read(Slice("embedding_spaces", up_to(upto)), where=ds.field("space") == name).to_pylist()
-    return Space.from_payload(name, rows[0]["payload"]) if rows else None
+    return embeddings.restore(name, rows[0]["embedder"], rows[0]["payload"]) if rows else None
 
 
 def samples(engine: Engine, days: DayRange, space: Space, *, per_day: int, seed: int) -> dict[date, Texts]:

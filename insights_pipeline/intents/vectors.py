@@ -9,7 +9,6 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-DIMENSIONS = 256
 Floats = NDArray[np.float32]
 Halves = NDArray[np.float16]
 
@@ -21,12 +20,17 @@ _SCALE = 4_000.0
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Traces with text and their vectors (n, 256), in the order of a hash of their ids."""
+    """Traces with text and their vectors (n, d), in the order of a hash of their ids.
+
+    `attributes` are the values of the attributes that steer the grouping, one tuple a trace (None: not known), or
+    nothing where none do.
+    """
 
     days: tuple[date, ...] = field(repr=False)
     ids: tuple[str, ...] = field(repr=False)
     texts: tuple[str, ...] = field(repr=False)
     vectors: Halves = field(repr=False)
+    attributes: tuple[tuple[str | None, ...], ...] = field(default=(), repr=False)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -57,6 +61,7 @@ def pack(vector: Halves) -> bytes:
     return vector.astype("<f2").tobytes()
 
 
-def unpack(parts: Sequence[bytes]) -> Halves:
-    """The vectors (n, 256) of as many byte strings."""
-    return np.frombuffer(b"".join(parts), dtype="<f2").reshape(-1, DIMENSIONS).astype(np.float16)
+def unpack(parts: Sequence[bytes], dimensions: int | None = None) -> Halves:
+    """The vectors (n, d) in as many byte strings; with `dimensions` a string may hold several in a row."""
+    width = dimensions or len(parts[0]) // 2
+    return np.frombuffer(b"".join(parts), dtype="<f2").reshape(-1, width).astype(np.float16)

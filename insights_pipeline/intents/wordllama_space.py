@@ -48,13 +48,17 @@ class _Parts:
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
+class WordLlamaSpace:
     """A frozen embedding space: token weights (vocabulary,) and reference sentences (m, 256), whole numbers."""
 
     name: str
     fitted_on: int
     token_weights: Floats = field(repr=False)
     reference: Floats = field(repr=False)
+
+    @property
+    def embedder(self) -> str:
+        return EMBEDDER
 
     def embed(self, user_texts: Sequence[str]) -> Halves:
         """Unit vectors (n, 256) in fp16, each a function of its own text only; a text without tokens is zeros."""
@@ -122,12 +126,12 @@ class Space:
         return buffer.getvalue()
 
     @classmethod
-    def from_payload(cls, name: str, payload: bytes) -> Space:
+    def from_payload(cls, name: str, payload: bytes) -> WordLlamaSpace:
         with np.load(io.BytesIO(payload)) as arrays:
             return cls(name, int(arrays["n"]), arrays["weights"], arrays["reference"].astype(np.float32))
 
 
-def fit_space(user_texts: Sequence[str]) -> Space:
+def fit_space(user_texts: Sequence[str]) -> WordLlamaSpace:
     """The space of these texts: document frequencies of tokens, and the sentences that later texts are held against.
 
     The name is a hash of the contents, so the same texts in the same order give the same name.
@@ -144,7 +148,7 @@ def fit_space(user_texts: Sequence[str]) -> Space:
         step = -(-len(flat) // _REFERENCE_SENTENCES)
         reference = exact(_pooled(flat[::step], weights))
     digest = hashlib.sha256(weights.tobytes() + reference.astype(np.int16).tobytes()).hexdigest()
-    return Space(f"{EMBEDDER}/{digest[:12]}", len(split), weights, reference)
+    return WordLlamaSpace(f"{EMBEDDER}/{digest[:12]}", len(split), weights, reference)
 
 
 def _pooled(sentences: list[str], token_weights: Floats) -> Floats:

@@ -177,7 +177,7 @@ EMBEDDING_SPACES = _table(
 TRACE_EMBEDDINGS = _table(
     "trace_embeddings",
     ("trace_id",),
-    {"trace_id": _S, "vector": _BYTES, "space": _S},  # fp16[256], little-endian; Delta has no half float
+    {"trace_id": _S, "vector": _BYTES, "space": _S},  # fp16[d], little-endian; Delta has no half float
 )
 
 INTENT_MODELS = _table(
@@ -205,14 +205,28 @@ INTENTS = _table(
         "name": _S,
         "description": _S,
         "category": _S,
-        "status": _S,  # emerging | active | fading | retired
+        "status": _S,  # emerging | active | fading | retired | merged
         "phrases": _STRINGS,
         "born": _DATE,
         "size": _I,
-        "centroid": _BYTES,  # fp16[256]
+        "centroid": _BYTES,  # fp16[d]
         "exemplar_ids": _STRINGS,
         "exemplar_texts": _STRINGS,
-        "exemplar_vectors": _BYTES,  # fp16[n, 256]
+        "exemplar_vectors": _BYTES,  # fp16[n, d]
+        "changed": _DATE,  # first day of the definition in force; NULL: since birth
+        "last_seen": _DATE,
+        "named_by": _S,  # words | llm | person
+        "category_by": _S,  # words | llm | person | predefined
+        "category_margin": _F,
+        "nearest_id": _S,
+        "apart": _S,
+        "sub_intents": _S,  # JSON
+        "trend": _S,  # growing | declining | stable | new
+        "trend_change": _F,
+        "trend_p": _F,
+        "merged_into": _S,
+        "split_from": _S,
+        "pinned": _B,
     },
 )
 

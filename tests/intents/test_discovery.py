@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 
 from insights_pipeline.intents.classify import Classifier
-from insights_pipeline.intents.discover import discover, group, near_copies
+from insights_pipeline.intents.discover import discover
 from insights_pipeline.intents.evaluate import agreement
 from insights_pipeline.intents.graph import neighbours_for, similarity_graph, wording_vectors
+from insights_pipeline.intents.grouping import group, near_copies
 from insights_pipeline.intents.growth import log_chance
 from insights_pipeline.intents.hierarchy import categories, category_names
 from insights_pipeline.intents.labels import label_groups, slug_of
 from insights_pipeline.intents.vectors import Texts, unit
-from insights_pipeline.intents.wordllama_space import Space, fit_space
+from insights_pipeline.intents.wordllama_space import WordLlamaSpace as Space
+from insights_pipeline.intents.wordllama_space import fit_space
 from tests.intents.streams import stream
 
 DAY = date(2026, 3, 2)

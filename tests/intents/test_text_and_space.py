@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from insights_pipeline.intents.text import has_text, one_line, request_of, sentences_of
 from insights_pipeline.intents.vectors import cosines, exact, pack, unit, unpack
-from insights_pipeline.intents.wordllama_space import Space, fit_space
+from insights_pipeline.intents.wordllama_space import WordLlamaSpace as Space
+from insights_pipeline.intents.wordllama_space import fit_space
 
 ODD = [
     "привет, где мой заказ?",

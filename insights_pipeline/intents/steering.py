@@ -1,0 +1,31 @@
+"""What settings and people say about the intents: how texts become vectors, how fine, what was corrected, who names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from insights_pipeline.intents.arrange import Category
+from insights_pipeline.intents.corrections import Edit
+from insights_pipeline.intents.naming import Namer
+from insights_pipeline.intents.spaces import WORDLLAMA, Embeddings
+
+
+@dataclass(frozen=True, slots=True)
+class Steering:
+    """Defaults: nothing is steered.
+
+    `granularity`: above 1 more and finer intents, below 1 fewer. `attributes`: columns of `traces`, or
+    "metadata.KEY", in which texts of one intent should agree. `categories`: predefined ones; none: they are found.
+    `edits`: corrections of people, oldest first. `namer`: a language model that names; None: names are read off texts.
+    """
+
+    embeddings: Embeddings = WORDLLAMA
+    granularity: float = 1.0
+    attributes: Sequence[str] = ()
+    categories: Sequence[Category] = ()
+    edits: Sequence[Edit] = ()
+    namer: Namer | None = None
+
+
+UNSTEERED = Steering()
