@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
+from insights_pipeline.brief.intent_changes import intent_changes
 from insights_pipeline.drift import floors
 from insights_pipeline.drift.constants import DOWN, ERRORS, LATENCY_P95, TOOLS, WORSE_UP
 from insights_pipeline.drift.lifecycle import ACCEPTED, CLOSED, NEW_ITEM, OPEN, PENDING, RESOLVED, family
@@ -78,6 +79,9 @@ class Facts:
     series_learning: int
     lines: tuple[Line, ...]
     ongoing: tuple[Line, ...]
+    intent_changes: tuple[
+        Mapping[str, Any], ...
+    ] = ()  # renamed, merged, split, moved, returned; oldest first
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -94,12 +98,13 @@ def gather(
     intents: Sequence[Mapping[str, Any]],
     traffic: Sequence[Mapping[str, Any]],
     bootstrap_traces: int,
+    events: Sequence[Mapping[str, Any]] = (),
 ) -> Facts:
     """Facts of a window from rows of drift_items, drift_observations, intent_models, intents and intent_rollups.
 
     `items` are those of the last day of the window; `traffic` the rollups of `error_rate` of the window and of
     the 30 days before it. Observations of a week or month are its own tests: they tell its numbers, and what no item
-    tells. Of a day they are only counted.
+    tells. Of a day they are only counted. `events` are what happened to the intents in the window.
     """
     names = {row["intent_id"]: row["name"] for row in intents}
     traces, errors = _total(traffic, "all", first, last)
@@ -134,6 +139,7 @@ def gather(
         ),
         lines=tuple(shown[:MAX_LINES]),
         ongoing=tuple(ongoing),
+        intent_changes=intent_changes(events),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from insights_pipeline.brief import units
 from insights_pipeline.brief.facts import Facts, Line
+from insights_pipeline.brief.intent_changes import changes_line
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -42,6 +43,7 @@ def markdown(facts: Facts) -> str:
             title=_title(facts),
             lines=[sentence(line) for line in facts.lines],
             still_open=[_still_open(line) for line in facts.ongoing],
+            intents=changes_line(facts.intent_changes, escape),
             watched=_watched(facts),
             traffic=_traffic(facts),
         )

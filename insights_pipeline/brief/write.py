@@ -13,6 +13,7 @@ import pyarrow.dataset as ds
 from insights_pipeline.brief.facts import Facts, gather
 from insights_pipeline.brief.render import headline, markdown
 from insights_pipeline.drift.constants import BASELINE_DAYS
+from insights_pipeline.drift.lineage import lineage_of
 from insights_pipeline.lake import DayRange, Engine, Slice, rows_to_table
 
 _DAYS_AT_ONCE = 60  # rows of this many days are held in memory
@@ -66,18 +67,33 @@ def _facts(
                 observations=rows["drift_observations"][observed_on],
                 model=models[0] if models else None,
                 intents=rows["intents"][window.last],
-                traffic=[
-                    row for day in window.widen(before=BASELINE_DAYS) for row in rows["intent_rollups"][day]
-                ],
+                traffic=_as_of(rows, window),
                 bootstrap_traces=bootstrap_traces,
+                events=[
+                    event
+                    for day in window
+                    for row in rows["intent_models"][day]
+                    for event in json.loads(row["events"] or "[]")
+                ],
             )
+
+
+def _as_of(rows: dict[str, dict[date, list[dict[str, Any]]]], window: DayRange) -> list[dict[str, Any]]:
+    """The traffic of the window and the days before it, that of merged intents under what they are part of."""
+    lineage = lineage_of(rows["intents"][window.last])
+    days = window.widen(before=BASELINE_DAYS)
+    return [
+        {**row, "intent_id": lineage.of(row["intent_id"])}
+        for day in days
+        for row in rows["intent_rollups"][day]
+    ]
 
 
 def _read(engine: Engine, cadence: str, days: DayRange) -> dict[str, dict[date, list[dict[str, Any]]]]:
     """The rows that briefs are made of, by table and day."""
     slices = (
-        Slice("intent_models", days, ("date", "status", "traces_seen")),
-        Slice("intents", days, ("date", "intent_id", "name", "status")),
+        Slice("intent_models", days, ("date", "status", "traces_seen", "events")),
+        Slice("intents", days, ("date", "intent_id", "name", "status", "merged_into", "changed")),
         Slice("drift_items", days),
         Slice("drift_observations", days, _VERDICTS if cadence == "daily" else _TESTS, cadence=cadence),
         Slice("intent_rollups", days.widen(before=BASELINE_DAYS), ("date", "intent_id", "metric", "n", "k")),

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from insights_pipeline import __version__
-from insights_pipeline.cli import demo, doctor, ingest, receive, run, show
+from insights_pipeline.cli import demo, doctor, ingest, intents, receive, run, show
 from insights_pipeline.cli.output import fail
 
 app = typer.Typer(
@@ -36,7 +36,7 @@ app.command("receive")(receive.receive)
 app.command("rejects")(ingest.rejects)
 app.command("run")(run.run)
 app.command("brief")(show.brief)
-app.command("intents")(show.intents)
+app.add_typer(intents.app, name="intents")
 app.command("drift")(show.drift)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)

@@ -79,8 +79,30 @@ def _engine() -> str:
 
 def _embedder() -> str:
     from insights_pipeline.intents.wordllama_space import load_table
+    from insights_pipeline.settings import settings
 
+    if (setting := settings().embedding) != "wordllama":
+        return f"{setting}, asked when the next space is fitted"
     return f"WordLlama table of {load_table().shape[0]:,} tokens, read from the package, no download"
+
+
+def _language_model() -> str:
+    from insights_pipeline.wiring import language_model
+
+    if (model := language_model()) is None:
+        return "none: names are read off texts (INSIGHTS_LLM_MODEL)"
+    from insights_pipeline.llm.check import readiness
+
+    return readiness(*model)
+
+
+def _state() -> str:
+    from insights_pipeline.state import intent_edits
+    from insights_pipeline.wiring import state
+
+    database = state()
+    count = len(intent_edits(database))
+    return f"{database.where}, {count} correction{'s' * (count != 1)} of intents"
 
 
 def _prices() -> str:
@@ -138,6 +160,8 @@ _CHECKS: dict[str, Callable[[], str]] = {
     "disk": _disk,
     "engine": _engine,
     "embedder": _embedder,
+    "llm": _language_model,
+    "state": _state,
     "prices": _prices,
     "dagster": _dagster,
     "tables": _tables,

@@ -1,4 +1,4 @@
-"""`insights brief | intents | drift`: what the tables say."""
+"""`insights brief | drift`: what the tables say."""
 
 from __future__ import annotations
 
@@ -58,48 +58,6 @@ def brief(
 
     out = console()
     out.print(Markdown(found["markdown"])) if out.is_terminal else typer.echo(found["markdown"], nl=False)
-
-
-def intents(day: str | None = _DAY, as_json: bool = JSON) -> None:
-    """List the intents of a day: name, what people say, how much traffic.
-
-    Examples:
-
-      insights intents
-
-      insights intents --date 2026-03-02 --json
-    """
-    from insights_pipeline.brief.units import one_line
-    from insights_pipeline.intents.show import intents_of
-
-    engine = open_engine()
-    found = intents_of(engine, parse_day(day))
-    if found is None:
-        fail("there is no intent model yet: bring traces with `insights ingest`, then `insights run`", code=1)
-    if as_json:
-        print_json(found)
-        return
-    if found["status"] == "learning":
-        typer.echo(f"learning ({found['traces_seen']} of {found['bootstrap_traces']})")
-        return
-    rows = [
-        [
-            one_line(row["name"]),
-            row["status"],
-            row["traces"],
-            f"{100 * row['share']:.0f} %",
-            shorten(row["description"], 110),
-        ]
-        for row in found["intents"]
-    ]
-    columns = [
-        ("intent", "left"),
-        ("status", "left"),
-        ("traces, 7 days", "right"),
-        ("share", "right"),
-        ("what people say", "left"),
-    ]
-    table(f"{len(rows)} intents on {found['date']}", columns, rows)
 
 
 def drift(

@@ -22,6 +22,7 @@ from insights_pipeline.drift.constants import (
     TOOLS,
 )
 from insights_pipeline.drift.histograms import MovingHistogram
+from insights_pipeline.drift.lineage import Lineage, lineages
 from insights_pipeline.drift.panel import Panel
 from insights_pipeline.drift.rollups import read_panel
 from insights_pipeline.lake import DayRange, Slice, load_sql, rows_to_table
@@ -42,16 +43,18 @@ def baseline_days(engine: Engine, days: DayRange) -> int:
     for start in range(0, len(days), _CHUNK_DAYS):
         first = days.first + timedelta(days=start)
         chunk = DayRange(first, min(days.last, first + timedelta(days=_CHUNK_DAYS - 1)))
-        rows = _chunk_rows(engine, chunk)
+        rows = [
+            row for days_, lineage in lineages(engine, chunk) for row in _chunk_rows(engine, days_, lineage)
+        ]
         written += engine.lake.replace(Slice("baselines", chunk), partial(rows_to_table, "baselines", rows))
     return written
 
 
-def _chunk_rows(engine: Engine, days: DayRange) -> list[Row]:
+def _chunk_rows(engine: Engine, days: DayRange, lineage: Lineage) -> list[Row]:
     loaded = DayRange(days.first - timedelta(days=BASELINE_DAYS), days.last - timedelta(days=1))
-    panels = [read_panel(engine, loaded), read_panel(engine, loaded, reserved=True)]
+    panels = [read_panel(engine, loaded, lineage=lineage), read_panel(engine, loaded, reserved=True)]
     tested = panels[0]
-    values = dict(_window_values(engine, loaded, days))
+    values = dict(_window_values(engine, loaded, days, lineage))
     rows: list[Row] = []
     for day in days:
         last = day - timedelta(days=1)
@@ -71,10 +74,13 @@ class Values:
     p95: Mapping[tuple[str, str], float]
 
 
-def _window_values(engine: Engine, loaded: DayRange, days: DayRange) -> Iterator[tuple[date, Values]]:
+def _window_values(
+    engine: Engine, loaded: DayRange, days: DayRange, lineage: Lineage
+) -> Iterator[tuple[date, Values]]:
     """Moving sums over the loaded days, for every day of `days`."""
     table = engine.query(
-        load_sql("insights_pipeline.drift", "bins"), {"intent_rollups": Slice("intent_rollups", loaded)}
+        load_sql("insights_pipeline.drift", "bins"),
+        {"intent_rollups": Slice("intent_rollups", loaded), "lineage": lineage.table()},
     )
     keys = sorted(set(zip(table["intent_id"].to_pylist(), table["metric"].to_pylist(), strict=True)))
     number = {key: position for position, key in enumerate(keys)}

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from insights_pipeline.drift.constants import GONE, TOOLS
 from insights_pipeline.drift.lifecycle import NEW_ITEM, Item
+from insights_pipeline.drift.lineage import ITSELF, Lineage
 from insights_pipeline.drift.volume import SILENT_DAYS
 from insights_pipeline.lake import DayRange, Slice, load_sql
 from insights_pipeline.lake.engine import Engine
@@ -42,24 +43,27 @@ _WANTED = pa.schema(
 )
 
 
-def with_exemplars(engine: Engine, days: Sequence[tuple[date, Sequence[Item]]]) -> list[list[Item]]:
+def with_exemplars(
+    engine: Engine, days: Sequence[tuple[date, Sequence[Item]]], *, lineage: Lineage = ITSELF
+) -> list[list[Item]]:
     """The items of consecutive days with trace ids, read on the day an item opens and kept from then on."""
     known: dict[str, tuple[str, ...]] = {}
     out = []
     for day, items in days:
         opening = [item for item in items if item.state == NEW_ITEM]
         if opening:
-            known |= _read(engine, day, opening)
+            known |= _read(engine, day, opening, lineage)
         out.append([replace(item, trace_ids=known.get(item.item_id, item.trace_ids)) for item in items])
     return out
 
 
-def _read(engine: Engine, day: date, items: Sequence[Item]) -> dict[str, tuple[str, ...]]:
+def _read(engine: Engine, day: date, items: Sequence[Item], lineage: Lineage) -> dict[str, tuple[str, ...]]:
     rows = [_wanted(item, day) for item in items]
     days = DayRange(min(row["first"] for row in rows), day)
     found = engine.query(
         load_sql("insights_pipeline.drift", "exemplars"),
         {
+            "lineage": lineage.table(),
             "wanted": pa.Table.from_pylist(rows, schema=_WANTED),
             "traces": Slice("traces", days, _COLUMNS),
             "trace_intents": Slice("trace_intents", days, ("date", "trace_id", "intent_id")),

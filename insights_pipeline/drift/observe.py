@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pyarrow as pa
@@ -26,7 +27,16 @@ from insights_pipeline.drift.exemplars import with_exemplars
 from insights_pipeline.drift.fold import Day, fold_day
 from insights_pipeline.drift.item_rows import from_rows, to_row
 from insights_pipeline.drift.left_out import left_out
-from insights_pipeline.drift.lifecycle import CLOSED, NEW_ITEM, Item, accepted_since
+from insights_pipeline.drift.lifecycle import (
+    ACCEPTED,
+    CLOSED,
+    NEW_ITEM,
+    OPEN,
+    PENDING,
+    Item,
+    accepted_since,
+)
+from insights_pipeline.drift.lineage import Lineage, lineages
 from insights_pipeline.drift.observations import observation_table
 from insights_pipeline.drift.panel import Panel
 from insights_pipeline.drift.rollups import read_panel
@@ -50,28 +60,43 @@ def observe_days(engine: Engine, days: DayRange) -> int:
     for start in range(0, len(days), _CHUNK_DAYS):
         first = days.first + timedelta(days=start)
         chunk = DayRange(first, min(days.last, first + timedelta(days=_CHUNK_DAYS - 1)))
-        rows, items = _observe_chunk(engine, chunk, items)
-        written += rows
+        for run, lineage in lineages(engine, chunk):
+            rows, items = _observe_run(engine, run, items, lineage)
+            written += rows
     return written
 
 
-def _observe_chunk(engine: Engine, days: DayRange, items: Sequence[Item]) -> tuple[int, Sequence[Item]]:
-    panel = read_panel(engine, days.widen(before=REACH_DAYS - 1))
+def _observe_run(
+    engine: Engine, days: DayRange, items: Sequence[Item], lineage: Lineage
+) -> tuple[int, Sequence[Item]]:
+    """Days on which the same intents are merged: each is judged from the past as it counts for them."""
+    panel = read_panel(engine, days.widen(before=REACH_DAYS - 1), lineage=lineage)
     known = _known(engine, days)
     folded: list[tuple[date, Sequence[Item]]] = []
     tables: list[pa.Table] = []
     for day in days:
-        before = items
+        before = items = _that_go_on(items, day, lineage)
         outcome = fold_day(panel, day, items, known[day])
         items = outcome.items
         folded.append((day, items))
         tables += _tables(outcome, before)
-    told = with_exemplars(engine, folded)
+    told = with_exemplars(engine, folded, lineage=lineage)
     rows = [to_row(item, day) for day, of_day in zip(days, told, strict=True) for item in of_day]
     observations = pa.concat_tables([TABLES["drift_observations"].schema.empty_table(), *tables])
     engine.lake.replace(Slice("drift_items", days), lambda: rows_to_table("drift_items", rows))
     written = engine.lake.replace(Slice("drift_observations", days, cadence="daily"), lambda: observations)
     return written, told[-1]
+
+
+def _that_go_on(items: Sequence[Item], day: date, lineage: Lineage) -> list[Item]:
+    """Without episodes of series that are no more: their intent became part of another, or another one."""
+    today = []
+    for item in items:
+        over = item.intent_id in lineage.target or item.opened < lineage.since.get(item.intent_id, date.min)
+        if over and item.state == PENDING:
+            continue
+        today.append(replace(item, state=ACCEPTED, closed=day) if over and item.state in OPEN else item)
+    return today
 
 
 def _tables(outcome: Day, before: Sequence[Item]) -> list[pa.Table]:
@@ -127,9 +152,9 @@ def _items_before(engine: Engine, day: date) -> list[Item]:
 
 def _known(engine: Engine, days: DayRange) -> Mapping[date, Known]:
     """The intents of each day; of a day without its own list, the newest before it (a day may be quiet)."""
-    columns = ("date", "intent_id", "born", "status")
+    columns = ("date", "intent_id", "born", "status", "split_from")
     rows = engine.query(
-        "SELECT date, intent_id, born, status FROM intents ORDER BY date, intent_id",
+        "SELECT date, intent_id, born, status, split_from FROM intents ORDER BY date, intent_id",
         {"intents": Slice("intents", days.widen(before=BASELINE_DAYS), columns)},
     )
     start = engine.query(
@@ -149,7 +174,12 @@ def _known(engine: Engine, days: DayRange) -> Mapping[date, Known]:
 def _intents(rows: Sequence[Mapping[str, object]], bootstrapped: date | None) -> Known:
     return Known(
         bootstrapped=bootstrapped,
-        born={str(row["intent_id"]): row["born"] for row in rows if isinstance(row["born"], date)},
+        # a part of a known intent is nothing that people did not ask before
+        born={
+            str(row["intent_id"]): row["born"]
+            for row in rows
+            if isinstance(row["born"], date) and row["split_from"] is None
+        },
         status={str(row["intent_id"]): str(row["status"]) for row in rows},
     )
 
@@ -163,7 +193,9 @@ def observe_window(engine: Engine, cadence: str, window: DayRange) -> int:
         raise ValueError(f"cadence is weekly or monthly, not {cadence!r}")
     horizon, trigger = ("week", WEEK) if cadence == "weekly" else ("month", MONTH)
     length = len(window) + REACH_DAYS - 1
-    panel = read_panel(engine, DayRange.ending(window.last, length)).ending(window.last, length)
+    lineage = lineages(engine, DayRange.single(window.last))[0][1]
+    panel = read_panel(engine, DayRange.ending(window.last, length), lineage=lineage)
+    panel = panel.ending(window.last, length)
     items = [
         item
         for item in _items_before(engine, window.last + timedelta(days=1))

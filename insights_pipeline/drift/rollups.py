@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from insights_pipeline.drift.constants import ALL, RESERVED
+from insights_pipeline.drift.lineage import ITSELF, Lineage
 from insights_pipeline.drift.panel import Panel, build_panel
 from insights_pipeline.lake import DayRange, Slice, load_sql
-from insights_pipeline.lake.engine import Engine
+from insights_pipeline.lake.engine import Engine, Source
 
 _PACKAGE = "insights_pipeline.drift"
 # Log-histogram with 2 % relative error: gamma = (1 + a) / (1 − a), bin i holds (gamma^(i−1), gamma^i] and answers
@@ -41,15 +42,18 @@ def rollup_days(engine: Engine, days: DayRange) -> int:
     )
 
 
-def read_panel(engine: Engine, days: DayRange, *, reserved: bool = False) -> Panel:
-    """The rollups of `days`: of the intents, or with `reserved` of "all" and "unknown"."""
-    source = {"intent_rollups": Slice("intent_rollups", days)}
+def read_panel(engine: Engine, days: DayRange, *, reserved: bool = False, lineage: Lineage = ITSELF) -> Panel:
+    """The rollups of `days`: of the intents as they stand by `lineage`, or with `reserved` of "all" and "unknown"."""
+    source: dict[str, Source] = {
+        "intent_rollups": Slice("intent_rollups", days),
+        "lineage": lineage.table(),
+    }
     params = {"reserved": list(RESERVED), "of_reserved": reserved}
     rows = engine.query(load_sql(_PACKAGE, "panel"), source, {**params, "gamma": GAMMA})
     shares = engine.query(load_sql(_PACKAGE, "panel_tools"), source, params)
     total = engine.query(
         "SELECT date, n FROM intent_rollups WHERE intent_id = $name AND metric = 'error_rate' ORDER BY date",
-        source,
+        {"intent_rollups": source["intent_rollups"]},
         {"name": ALL},
     )
     return build_panel(days, rows, shares, total)

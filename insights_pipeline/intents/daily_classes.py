@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -10,15 +10,17 @@ from datetime import date, timedelta
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from insights_pipeline.intents.classify import Classifier
 from insights_pipeline.intents.model import READY, Model
 from insights_pipeline.intents.spaces import WORDLLAMA, Embeddings, Space
-from insights_pipeline.intents.stored import completed, models_of, space_named, traces_per_day
+from insights_pipeline.intents.stored import models_of, space_named, traces_per_day
+from insights_pipeline.intents.vectors import Halves
 from insights_pipeline.lake import DayRange, Engine, Slice, load_sql
 from insights_pipeline.lake.tables import TABLES
 
-_ROWS = 50_000  # traces in memory at once
+_ROWS = 50_000  # traces in memory at once, about
 _TEXTS = ("date", "trace_id", "user_text", "is_evaluation")
 
 
@@ -51,12 +53,15 @@ def classify_days(engine: Engine, days: DayRange, *, embeddings: Embeddings = WO
     def batches(judges: dict[date, _Judge]) -> Iterator[pa.RecordBatch]:
         nonlocal unknown
         unknown = 0
+        found = _classified(engine, days, counts, judges)
         # delta-rs draws these batches on a thread of its own runtime, on which no table can be opened
         with ThreadPoolExecutor(1) as reader:
-            for portion in _portions(days, counts):
-                for batch in reader.submit(_classified, engine, portion, judges).result():
+            try:
+                while (batch := reader.submit(next, found, None).result()) is not None:
                     unknown += batch.column("intent_id").null_count
                     yield batch
+            finally:
+                reader.submit(found.close).result()
 
     def make() -> pa.RecordBatchReader:
         judges = _judges(engine, days, counts, embeddings)
@@ -66,30 +71,16 @@ def classify_days(engine: Engine, days: DayRange, *, embeddings: Embeddings = WO
     return ClassifyReport(rows, unknown)
 
 
-@dataclass(frozen=True, slots=True)
-class _Portion:
-    """Some days, or one of `parts` parts of one large day."""
-
-    days: DayRange
-    parts: int = 1
-    part: int = 0
-
-
-def _portions(days: DayRange, counts: dict[date, int]) -> Iterator[_Portion]:
-    """Runs of whole days of at most 50,000 traces together; a larger day is cut into parts."""
+def _portions(days: DayRange, counts: dict[date, int]) -> Iterator[DayRange]:
+    """Runs of whole days of at most 50,000 traces together, or one larger day; of small days a batch holds several."""
     first, filled = days.first, 0
     for day in days:
         traces = counts.get(day, 0)
         if filled and filled + traces > _ROWS:
-            yield from _parts(DayRange(first, day - timedelta(days=1)), filled)
+            yield DayRange(first, day - timedelta(days=1))
             first, filled = day, 0
         filled += traces
-    yield from _parts(DayRange(first, days.last), filled)
-
-
-def _parts(days: DayRange, traces: int) -> Iterator[_Portion]:
-    parts = -(-traces // _ROWS)
-    return (_Portion(days, parts, part) for part in range(parts))
+    yield DayRange(first, days.last)
 
 
 def _judges(
@@ -121,48 +112,100 @@ def _judge(engine: Engine, day: date, model: Model, embeddings: Embeddings) -> _
     return _Judge(model, model.classifier(), space)
 
 
-def _classified(engine: Engine, portion: _Portion, judges: dict[date, _Judge]) -> list[pa.RecordBatch]:
-    batches: list[pa.RecordBatch] = []
-    spaces = {judge.space.name if judge.space else "" for day in portion.days if (judge := judges.get(day))}
-    for space in sorted(spaces):
-        rows = engine.query(
-            load_sql("insights_pipeline.intents", "vectors_of_traces"),
-            {
-                "traces": Slice("traces", portion.days, _TEXTS),
-                "embeddings": Slice("trace_embeddings", portion.days),
-            },
-            {"space": space, "parts": portion.parts, "part": portion.part},
-        )
-        for day in sorted(pc.unique(rows.column("date")).to_pylist()):
-            judge = judges[day]
-            if (judge.space.name if judge.space else "") == space:
-                of_day = rows.filter(pc.equal(rows.column("date"), pa.scalar(day)))
-                batches.append(_rows(day, of_day, judge))
-    return batches
+def _classified(
+    engine: Engine, days: DayRange, counts: dict[date, int], judges: dict[date, _Judge]
+) -> Generator[pa.RecordBatch]:
+    for portion in _portions(days, counts):
+        spaces = {_space_of(judge) for day in portion if (judge := judges.get(day))}
+        for space in sorted(spaces):
+            sources = {
+                "traces": Slice("traces", portion, _TEXTS),
+                "embeddings": Slice("trace_embeddings", portion),
+            }
+            sql = load_sql("insights_pipeline.intents", "vectors_of_traces")
+            with engine.stream(sql, sources, {"space": space}, rows=_ROWS) as batches:
+                for batch in batches:
+                    yield from _of_each_day(batch, judges, space)
+
+
+def _of_each_day(batch: pa.RecordBatch, judges: dict[date, _Judge], space: str) -> Iterator[pa.RecordBatch]:
+    rows = pa.Table.from_batches([batch])
+    for day in sorted(pc.unique(rows.column("date")).to_pylist()):
+        if _space_of(judges[day]) == space:
+            yield _rows(day, rows.filter(pc.equal(rows.column("date"), pa.scalar(day))), judges[day])
+
+
+def _space_of(judge: _Judge) -> str:
+    return judge.space.name if judge.space else ""
 
 
 def _rows(day: date, of_day: pa.Table, judge: _Judge) -> pa.RecordBatch:
-    ids = of_day.column("trace_id").to_pylist()
-    count = len(ids)
-    intent: list[str | None] = [None] * count
-    nearest: list[str | None] = [None] * count
-    score: list[float | None] = [None] * count
-    margin: list[float | None] = [None] * count
-    if judge.classifier is not None and judge.space is not None:
-        vectors = completed(
-            of_day.column("vector").to_pylist(), of_day.column("user_text").to_pylist(), judge.space
-        )
-        there = np.flatnonzero(vectors.any(axis=1))
-        verdict = judge.classifier.judge(vectors[there])
-        names = judge.model.columns
-        unknown = float(judge.model.thresholds["unknown"])
-        for place, row in enumerate(there.tolist()):
-            nearest[row] = names[int(verdict.nearest[place])]
-            score[row] = float(verdict.score[place])
-            margin[row] = None if np.isnan(verdict.margin[place]) else float(verdict.margin[place])
-            intent[row] = nearest[row] if verdict.score[place] >= unknown else None
-    columns = [[day] * count, ids, intent, nearest, score, margin, [judge.model.version] * count]
+    """Rows of `trace_intents`, column by column: a Python object for every cell would cost more than judging."""
     schema = TABLES["trace_intents"].schema
+    count = of_day.num_rows
+    found = _Found.nothing(count)
+    if judge.classifier is not None and judge.space is not None:
+        vectors = vectors_of(of_day, judge.space)
+        found = _found(judge.classifier, vectors, float(judge.model.thresholds["unknown"]))
+    names = pa.array(judge.model.columns if judge.classifier is not None else [], pa.string())
     return pa.RecordBatch.from_arrays(
-        [pa.array(values, column.type) for values, column in zip(columns, schema, strict=True)], schema=schema
+        [
+            pa.repeat(pa.scalar(day, schema.field("date").type), count),
+            of_day.column("trace_id").combine_chunks(),
+            names.take(pa.array(found.nearest, mask=~found.known)),
+            names.take(pa.array(found.nearest, mask=~found.there)),
+            pa.array(found.score, mask=~found.there),
+            pa.array(found.margin, mask=np.isnan(found.margin)),
+            pa.repeat(pa.scalar(judge.model.version, pa.string()), count),
+        ],
+        schema=schema,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What is known of n traces: `there` has a vector, `known` an intent; the rest is to be read where they are."""
+
+    there: NDArray[np.bool_]
+    known: NDArray[np.bool_]
+    nearest: NDArray[np.int64]
+    score: NDArray[np.float64]
+    margin: NDArray[np.float64]  # NaN: none
+
+    @classmethod
+    def nothing(cls, count: int) -> _Found:
+        no = np.zeros(count, dtype=bool)
+        return cls(no, no, np.zeros(count, dtype=np.int64), np.zeros(count), np.full(count, np.nan))
+
+
+def _found(classifier: Classifier, vectors: Halves, unknown: float) -> _Found:
+    there = np.asarray(vectors.any(axis=1))
+    verdict = classifier.judge(vectors if there.all() else vectors[there])
+    nothing = _Found.nothing(len(vectors))
+    nearest, score, margin = nothing.nearest, nothing.score, nothing.margin
+    nearest[there], score[there], margin[there] = verdict.nearest, verdict.score, verdict.margin
+    return _Found(there, there & (score >= unknown), nearest, score, margin)
+
+
+def vectors_of(rows: pa.Table, space: Space) -> Halves:
+    """Vectors (n, d) of rows with vector and user_text: the stored ones, computed where none is, zeros without text."""
+    stored = pc.cast(rows.column("vector"), pa.binary()).combine_chunks()
+    there = np.asarray(stored.is_valid())
+    dense = stored.drop_null()
+    if len(dense) == len(rows):
+        return _unpacked(dense)
+    texts = rows.column("user_text").combine_chunks()
+    missing = np.flatnonzero(~there & np.asarray(texts.is_valid()))
+    computed = space.embed(texts.take(pa.array(missing)).to_pylist())
+    vectors = np.zeros((len(rows), computed.shape[1]), dtype=np.float16)
+    if len(dense):
+        vectors[there] = _unpacked(dense)
+    vectors[missing] = computed
+    return vectors
+
+
+def _unpacked(column: pa.BinaryArray) -> Halves:
+    """Vectors of a column without nulls, read where Arrow keeps them."""
+    _, offsets, data = column.buffers()
+    bounds = np.frombuffer(offsets, dtype=np.int32)[column.offset : column.offset + len(column) + 1]
+    return np.frombuffer(data, dtype="<f2")[bounds[0] // 2 : bounds[-1] // 2].reshape(len(column), -1)

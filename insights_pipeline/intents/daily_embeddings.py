@@ -17,7 +17,7 @@ from insights_pipeline.intents.stored import (
     up_to,
 )
 from insights_pipeline.intents.text import has_text
-from insights_pipeline.intents.vectors import pack
+from insights_pipeline.intents.vectors import packed
 from insights_pipeline.lake import DayRange, Engine, Slice, rows_to_table
 from insights_pipeline.lake.tables import TABLES
 
@@ -44,10 +44,15 @@ def embed_days(
 ) -> EmbedReport:
     """Replace `trace_embeddings` and `embedding_spaces` of these days.
 
-    A day is embedded in the newest space fitted before it. While there is none, nothing is embedded, until the
-    traces with text up to and including a day reach `bootstrap_traces`: that day fits the space. Where a day after
-    the range has a ready model, stored spaces are in use: they are kept, and each day is embedded in the newest
-    until then. Vectors are written before the space, so that a run that was cut off is a run that did not fit.
+    A day is embedded in the newest space fitted before it, if that is of the embedder that `embeddings` says. While
+    there is none, nothing is embedded, until the traces with text up to and including a day reach `bootstrap_traces`:
+    that day fits the space. After another embedder was set (or its version changed), the first day of the range fits
+    one anew, and its intents are discovered in it. Where a day after the range has a ready model, stored spaces are
+    in use: they are kept, and each day is embedded in the newest until then. Vectors are written before the space, so
+    that a run that was cut off is a run that did not fit.
+
+    Raises ValueError or RuntimeError, with what to do, when a model is not there or its API fails; what was written
+    before stays as it was.
     """
     lake = engine.lake
     if ready_after(lake, days) and (
@@ -55,21 +60,32 @@ def embed_days(
     ):
         return _embed_in_stored(engine, days, embeddings)
     space = newest_space(lake, days.first - timedelta(days=1), embeddings)
-    if space is not None:
-        rows = _embed(engine, days, space)
-        _replace_spaces(engine, days, None, None)
-        return EmbedReport(rows, space.name, None, None)
+    if space is not None and space.embedder == embeddings.embedder:
+        return _embed_in(engine, days, space)
     seen, fit_day = _fit_day(engine, days, bootstrap_traces)
+    if fit_day is None and space is not None:
+        return _embed_in(engine, days, space)  # too few texts for another one
     if fit_day is None:
         _clear(engine, days)
         _replace_spaces(engine, days, None, None)
         return EmbedReport(0, None, None, seen)
-    space = embeddings.fit(reservoir(engine, fit_day, seed=seed).column("user_text").to_pylist())
+    sample = reservoir(engine, fit_day, seed=seed).column("user_text").to_pylist()
+    fitted, rows = embeddings.fit(sample), 0
     if fit_day > days.first:
-        _clear(engine, DayRange(days.first, fit_day - timedelta(days=1)))
-    rows = _embed(engine, DayRange(fit_day, days.last), space)
-    _replace_spaces(engine, days, fit_day, space)
-    return EmbedReport(rows, space.name, fit_day, None)
+        earlier = DayRange(days.first, fit_day - timedelta(days=1))
+        if space is None:
+            _clear(engine, earlier)
+        else:
+            rows = _embed(engine, earlier, space)
+    rows += _embed(engine, DayRange(fit_day, days.last), fitted)
+    _replace_spaces(engine, days, fit_day, fitted)
+    return EmbedReport(rows, fitted.name, fit_day, None)
+
+
+def _embed_in(engine: Engine, days: DayRange, space: Space) -> EmbedReport:
+    rows = _embed(engine, days, space)
+    _replace_spaces(engine, days, None, None)
+    return EmbedReport(rows, space.name, None, None)
 
 
 def _embed_in_stored(engine: Engine, days: DayRange, embeddings: Embeddings) -> EmbedReport:
@@ -103,24 +119,37 @@ def _fit_day(engine: Engine, days: DayRange, bootstrap_traces: int) -> tuple[int
 def _embed(engine: Engine, days: DayRange, space: Space) -> int:
     schema = TABLES["trace_embeddings"].schema
 
+    failures: list[Exception] = []
+
     def embedded(batch: pa.RecordBatch) -> pa.RecordBatch:
-        rows = [
-            (day, trace_id, text)
-            for day, trace_id, text, evaluation in zip(
-                *(batch.column(name).to_pylist() for name in _SOURCE), strict=True
-            )
-            if not evaluation and has_text(text)
+        try:
+            return vectors_of(batch)
+        except Exception as failure:
+            failures.append(failure)
+            raise
+
+    def vectors_of(batch: pa.RecordBatch) -> pa.RecordBatch:
+        texts = batch.column("user_text").to_pylist()
+        evaluations = batch.column("is_evaluation").to_pylist()
+        said = [
+            not evaluation and has_text(text) for text, evaluation in zip(texts, evaluations, strict=True)
         ]
-        vectors = space.embed([text for _, _, text in rows])
+        kept = pa.array(said, pa.bool_())
+        vectors = space.embed([text for text, there in zip(texts, said, strict=True) if there])
         columns = [
-            pa.array([day for day, _, _ in rows], schema.field("date").type),
-            pa.array([trace_id for _, trace_id, _ in rows], pa.string()),
-            pa.array([pack(vector) for vector in vectors], pa.binary()),
-            pa.array([space.name] * len(rows), pa.string()),
+            batch.column("date").filter(kept).cast(schema.field("date").type),
+            batch.column("trace_id").filter(kept).cast(pa.string()),
+            packed(vectors),
+            pa.repeat(pa.scalar(space.name, pa.string()), len(vectors)),
         ]
         return pa.RecordBatch.from_arrays(columns, schema=schema)
 
-    return engine.map_batches(Slice("traces", days, _SOURCE), embedded, Slice("trace_embeddings", days))
+    try:
+        return engine.map_batches(Slice("traces", days, _SOURCE), embedded, Slice("trace_embeddings", days))
+    except Exception:
+        if failures:  # what the writer makes of it hides the remedy behind frames of several languages
+            raise failures[-1] from None
+        raise
 
 
 def _replace_spaces(engine: Engine, days: DayRange, day: date | None, space: Space | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
@@ -10,8 +10,7 @@ import pyarrow as pa
 
 from insights_pipeline.intents.arrange import arranged
 from insights_pipeline.intents.classify import Classifier, Verdict
-from insights_pipeline.intents.corrections import corrected
-from insights_pipeline.intents.growth import WINDOW_DAYS
+from insights_pipeline.intents.corrections import corrected, rediscovery_asked
 from insights_pipeline.intents.model import LEARNING, READY, Draft, Model, learning, succeed
 from insights_pipeline.intents.refresh import first_draft, refreshed
 from insights_pipeline.intents.spaces import Space
@@ -28,6 +27,7 @@ from insights_pipeline.intents.stored import (
     texts_per_day,
 )
 from insights_pipeline.intents.vectors import Texts
+from insights_pipeline.intents.window import WINDOW_DAYS
 from insights_pipeline.lake import DayRange, Engine, Slice, rows_to_table
 from insights_pipeline.lake.tables import TABLES
 
@@ -99,6 +99,7 @@ class _Window:
     space: Space
     last: date
     seed: int
+    attributes: Sequence[str] = ()
     texts: dict[date, Texts] = field(default_factory=dict)
     read_until: date | None = None
     classifier: Classifier | None = None
@@ -120,7 +121,10 @@ class _Window:
     def _read(self, first: date, day: date) -> None:
         self.read_until = min(self.last, day + timedelta(days=_AHEAD))
         days = DayRange(first, self.read_until)
-        self.texts.update(samples(self.engine, days, self.space, per_day=_PER_DAY, seed=self.seed))
+        found = samples(
+            self.engine, days, self.space, per_day=_PER_DAY, seed=self.seed, attributes=self.attributes
+        )
+        self.texts.update(found)
 
     def _verdict(self, day: date) -> Verdict:
         if day not in self.verdicts:
@@ -138,6 +142,8 @@ class _Fold:
         self.model = model_before(engine.lake, days.first) or learning(0)
         count_from = before + timedelta(days=1) if before else date(1970, 1, 1)
         self.texts = texts_per_day(engine, DayRange(count_from, days.last))
+        window = DayRange(days.first - timedelta(days=WINDOW_DAYS - 1), days.last)
+        self.totals = texts_per_day(engine, window)  # of which the samples are a part
         self.window: _Window | None = None
 
     def step(self, day: date) -> Model:
@@ -145,7 +151,7 @@ class _Fold:
         space = self._space(day)
         if space is None:
             self.model = learning(seen)
-        elif self.model.status == LEARNING or self.model.space != space.name:
+        elif self._is_discovery(day, space):
             self.model = self._discovered(day, space, seen)
         else:
             assert self.window is not None
@@ -159,34 +165,53 @@ class _Fold:
                 day=day,
                 seed=self.seed,
                 granularity=self.steering.granularity,
+                totals=self.totals,
             )
             self.model = self._finished(self.model, draft, day, space, seen)
         return self.model
 
+    def _is_discovery(self, day: date, space: Space) -> bool:
+        if self.model.status == LEARNING or self.model.space != space.name:
+            return True
+        return rediscovery_asked(self.steering.edits, day, self.model) is not None
+
     def _finished(self, parent: Model, draft: Draft, day: date, space: Space, seen: int) -> Model:
         """What is found stands first; people's corrections go over it; then all is arranged, and named last."""
-        draft = corrected(draft, self.steering.edits, space=space, day=day)
-        draft = arranged(draft, space=space, categories=self.steering.categories)
+        draft = self._arranged(draft, day, space)
         if self.steering.namer is not None:
-            first = parent.status == LEARNING
-            draft = self.steering.namer.named(draft, space=space, first=first)
-            draft = corrected(draft, self.steering.edits, space=space, day=day)
+            draft = self.steering.namer.named(draft, space=space, first=not parent.intents)
+            draft = self._arranged(draft, day, space)  # a model that names may split and merge
         return succeed(parent, draft, traces_seen=seen, space=space.name)
 
+    def _arranged(self, draft: Draft, day: date, space: Space) -> Draft:
+        draft = corrected(draft, self.steering.edits, space=space, day=day)
+        return arranged(draft, space=space, categories=self.steering.categories)
+
     def _space(self, day: date) -> Space | None:
-        """The model's own space while the lake has it; otherwise the newest: then the intents are discovered anew."""
-        if self.window is not None and self.window.space.name == self.model.space:
-            return self.window.space
-        space = None
-        if self.model.status == READY and self.model.space is not None:
-            space = space_named(self.engine.lake, self.model.space, day, self.steering.embeddings)
-        space = space or newest_space(self.engine.lake, day, self.steering.embeddings)
-        if space is not None:
-            self.window = _Window(self.engine, space, self.days.last, self.seed)
+        """The model's own space while the lake has it and the setting is its embedder; else the newest, if it may.
+
+        In another space than the model's the intents are discovered anew.
+        """
+        space = self._own_space(day)
+        embeddings = self.steering.embeddings
+        if space is None or space.embedder != embeddings.embedder:
+            newest = newest_space(self.engine.lake, day, embeddings)
+            if space is None or (newest is not None and newest.embedder == embeddings.embedder):
+                space = newest
+        if space is not None and (self.window is None or self.window.space.name != space.name):
+            self.window = _Window(self.engine, space, self.days.last, self.seed, self.steering.attributes)
         return space
 
+    def _own_space(self, day: date) -> Space | None:
+        if self.window is not None and self.window.space.name == self.model.space:
+            return self.window.space
+        if self.model.status != READY or self.model.space is None:
+            return None
+        return space_named(self.engine.lake, self.model.space, day, self.steering.embeddings)
+
     def _discovered(self, day: date, space: Space, seen: int) -> Model:
-        sample = texts_of(reservoir(self.engine, day, seed=self.seed), space)
+        texts = reservoir(self.engine, day, seed=self.seed, attributes=self.steering.attributes)
+        sample = texts_of(texts, space)
         if len(sample) < _LEAST:
             return learning(seen)
         before = replace(self.model, status=LEARNING)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
 
 from insights_pipeline.intents.grouping import group
-from insights_pipeline.intents.hierarchy import categories, category_names
-from insights_pipeline.intents.labels import Label, label_groups
+from insights_pipeline.intents.labels import Label, describe, label_groups
 from insights_pipeline.intents.model import ACTIVE, Intent, intent_id
 from insights_pipeline.intents.spaces import Space
 from insights_pipeline.intents.text import one_line, request_of
@@ -27,7 +24,7 @@ def discover(
 ) -> tuple[tuple[Intent, ...], float]:
     """The intents of a sample and the unknown score: 5 % of their own members would fall below it."""
     requests = space.core(sample.texts)
-    found, wording = group(
+    found, _ = group(
         sample.texts,
         sample.vectors,
         space,
@@ -42,12 +39,6 @@ def discover(
         form(sample, of, label, born=born, status=ACTIVE, most=most)
         for of, label in zip(members, named, strict=True)
     ]
-    of_category = categories(
-        np.stack([intent.centroid for intent in intents]).astype(np.float32),
-        np.stack([wording[of].mean(axis=0) for of in members]),
-    )
-    names = category_names(of_category, [one.phrases for one in intents], [one.size for one in intents])
-    intents = [replace(intent, category=name) for intent, name in zip(intents, names, strict=True)]
     return tuple(intents), unknown_score(sample, intents)
 
 
@@ -72,7 +63,7 @@ def form(
         intent_id=known_as or intent_id(born, ids),
         slug=label.slug,
         name=label.name,
-        description=_description(texts),
+        description=describe(label, texts),
         category=category,
         status=status,
         phrases=label.phrases,
@@ -100,9 +91,3 @@ def _exemplars(sample: Texts, members: NDArray[np.int64], centroid: Halves, most
     front = different[:3]
     rest = [index for index in members.tolist() if index in set(different[3:])]
     return (front + rest + repeated)[:most]
-
-
-def _description(texts: Sequence[str]) -> str:
-    """The most typical message, and two more of what people say."""
-    quoted = [f"“{one_line(text, limit=140)}”" for text in dict.fromkeys(texts[:3])]
-    return quoted[0] if len(quoted) == 1 else f"{quoted[0]} Also: {' '.join(quoted[1:])}"

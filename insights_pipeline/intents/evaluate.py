@@ -1,10 +1,10 @@
-"""How well found groups agree with known ones. Labels are integers or strings; arrays of equal length."""
+"""How well found groups agree with known ones. Labels are any hashable values; sequences of equal length."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,39 +12,79 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """NMI (arithmetic mean, equal to the V-measure), adjusted Rand index, purity, and found over true groups."""
+    """Agreement of two labellings, all but the counts and `k_ratio` at most 1.
+
+    `nmi` is the mutual information over the arithmetic mean of both entropies, which equals the V-measure of
+    Rosenberg and Hirschberg (2007): the harmonic mean of `homogeneity` (a group holds one label) and `completeness`
+    (a label is in one group). `ari` is the Rand index adjusted for chance (Hubert and Arabie, 1985). `purity` is the
+    share of items that have the most frequent label of their group.
+    """
 
     nmi: float
     ari: float
     purity: float
-    k_ratio: float
+    k_ratio: float  # found over true groups
+    homogeneity: float
+    completeness: float
+    found: int
+    true: int
 
 
 def agreement(true: Sequence[object], found: Sequence[object]) -> Agreement:
     """Compare two labellings of the same items. Raises ValueError when they are empty or differ in length."""
     if len(true) != len(found) or len(true) == 0:
         raise ValueError(f"need two labellings of the same items, got {len(true)} and {len(found)}")
-    table = contingency(true, found)
-    n = int(table.sum())
-    rows, columns = table.sum(axis=1), table.sum(axis=0)
-    h_true, h_found, h_joint = _entropy(rows), _entropy(columns), _entropy(table.ravel())
-    mean = (h_true + h_found) / 2
-    nmi = 1.0 if mean == 0 else (h_true + h_found - h_joint) / mean
-    pairs = sum(comb(int(cell), 2) for cell in table.ravel())
-    of_rows = sum(comb(int(cell), 2) for cell in rows)
-    of_columns = sum(comb(int(cell), 2) for cell in columns)
-    expected = of_rows * of_columns / max(comb(n, 2), 1)
-    most = (of_rows + of_columns) / 2
-    ari = 1.0 if most == expected else (pairs - expected) / (most - expected)
-    return Agreement(nmi, ari, float(table.max(axis=0).sum()) / n, table.shape[1] / table.shape[0])
-
-
-def contingency(true: Sequence[object], found: Sequence[object]) -> NDArray[np.int64]:
-    """Counts (true groups, found groups)."""
     left, right = _codes(true), _codes(found)
-    table = np.zeros((int(left.max()) + 1, int(right.max()) + 1), dtype=np.int64)
-    np.add.at(table, (left, right), 1)
-    return table
+    rows, columns = np.bincount(left), np.bincount(right)
+    # only pairs that occur: a table of all labels by all groups could be larger than memory
+    pairs, cells = np.unique(left * len(columns) + right, return_counts=True)
+    h_true, h_found, h_joint = _entropy(rows), _entropy(columns), _entropy(cells)
+    shared = h_true + h_found - h_joint
+    mean = (h_true + h_found) / 2
+    largest = np.zeros(len(columns), dtype=np.int64)
+    np.maximum.at(largest, pairs % len(columns), cells)
+    return Agreement(
+        nmi=1.0 if mean == 0 else shared / mean,
+        ari=_adjusted_rand(rows, columns, cells),
+        purity=float(largest.sum()) / len(left),
+        k_ratio=len(columns) / len(rows),
+        homogeneity=1.0 if h_true == 0 else shared / h_true,
+        completeness=1.0 if h_found == 0 else shared / h_found,
+        found=len(columns),
+        true=len(rows),
+    )
+
+
+def majority_labels(true: Sequence[str], found: Sequence[int], groups: int) -> list[str | None]:
+    """The most frequent label of every group 0 … `groups` − 1 (ties: the first by name); None of an empty one."""
+    counts: list[Counter[str]] = [Counter() for _ in range(groups)]
+    for label, group in zip(true, found, strict=True):
+        counts[group][label] += 1
+    return [min(of, key=lambda label: (-of[label], label)) if of else None for of in counts]
+
+
+def auroc(known: NDArray[np.float64], strange: NDArray[np.float64]) -> float | None:
+    """Chance that a stranger scores lower than something known, ties half; None when either is empty.
+
+    The area under the ROC curve, as the Mann-Whitney statistic over the number of pairs (Hanley and McNeil, 1982).
+    """
+    if not len(known) or not len(strange):
+        return None
+    ordered = np.sort(known)
+    above = len(ordered) - np.searchsorted(ordered, strange, side="right")
+    equal = np.searchsorted(ordered, strange, side="right") - np.searchsorted(ordered, strange, side="left")
+    return float((above + 0.5 * equal).sum() / (len(known) * len(strange)))
+
+
+def _adjusted_rand(rows: NDArray[np.int64], columns: NDArray[np.int64], cells: NDArray[np.int64]) -> float:
+    together, of_rows, of_columns = _pairs(cells), _pairs(rows), _pairs(columns)
+    expected = of_rows * of_columns / max(_pairs(rows.sum(keepdims=True)), 1)
+    most = (of_rows + of_columns) / 2
+    return 1.0 if most == expected else (together - expected) / (most - expected)
+
+
+def _pairs(counts: NDArray[np.int64]) -> int:
+    return int((counts * (counts - 1) // 2).sum())
 
 
 def _codes(labels: Sequence[object]) -> NDArray[np.int64]:

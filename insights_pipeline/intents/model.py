@@ -158,10 +158,12 @@ class Model:
         return tuple(target for _, target in self._classes())
 
     def classifier(self) -> Classifier:
-        classes = [intent for intent, _ in self._classes()]
+        classes = self._classes()
+        numbers = {target: number for number, target in enumerate(dict.fromkeys(self.columns))}
         return Classifier.of(
-            np.stack([intent.centroid for intent in classes]),
-            [intent.exemplar_vectors for intent in classes],
+            np.stack([intent.centroid for intent, _ in classes]),
+            [intent.exemplar_vectors for intent, _ in classes],
+            [numbers[target] for _, target in classes],
         )
 
     def _classes(self) -> list[tuple[Intent, str]]:

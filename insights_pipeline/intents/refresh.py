@@ -1,51 +1,56 @@
 """One day's step of the intent model: what was known stays as it is, what is new is added, on evidence only.
 
 Centroids of known intents are frozen: a metric must not move because the model did. Only an intent in its first
-two weeks is still fitted, as it was born from few traces.
+two weeks is still fitted, as it was born from few traces; a split fits both parts, and says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from insights_pipeline.intents.classify import Classifier, Verdict
-from insights_pipeline.intents.discover import discover, form
+from insights_pipeline.intents.discover import discover
 from insights_pipeline.intents.growth import (
-    POOL_DAYS,
-    Window,
+    LEAST_MEMBERS,
+    Newcomer,
     is_wording_of_known,
     likeness,
-    rising_groups,
-    window_of,
+    newcomers,
+    worth_a_look,
 )
+from insights_pipeline.intents.inherit import inherited
 from insights_pipeline.intents.labels import label_groups
-from insights_pipeline.intents.model import ACTIVE, EMERGING, FADING, RETIRED, Draft, Intent, Model
+from insights_pipeline.intents.lifecycle import bring_back, confirm, follow_traffic, is_young, ripen, see
+from insights_pipeline.intents.model import EMERGING, RETIRED, Draft, Intent, Model
+from insights_pipeline.intents.proposals import proposal, unknown_groups
+from insights_pipeline.intents.review import review
 from insights_pipeline.intents.spaces import Space
-from insights_pipeline.intents.vectors import Texts
+from insights_pipeline.intents.step import Step
+from insights_pipeline.intents.trend import DECLINING, GROWING, trends
+from insights_pipeline.intents.vectors import Texts, cosines, exact, unit
+from insights_pipeline.intents.window import POOL_DAYS, WINDOW_DAYS, window_of
 
-_YOUNG_DAYS = 14
-_PATIENCE = 7  # refreshes that an emerging intent may go unconfirmed
-_CONFIRMING = 2  # traces of a later day that confirm it
-_EXPECTED = 20  # traces an intent would have had before its silence means anything
 _SAME_CATEGORY = 0.3
+_SAME = 0.8  # cosine of centroids: a group is a retired intent come back
+_LOOK_EVERY = 3  # days, whether or not something looks new
+_REVIEW_EVERY = 7
 
 
 def first_draft(
     before: Model, sample: Texts, *, space: Space, day: date, seed: int, granularity: float = 1.0
 ) -> Draft:
-    """The intents discovered from a sample of everything up to `day`."""
+    """The intents discovered from a sample of everything up to `day`; ids are those of `before` where they can be."""
     intents, unknown = discover(sample, space, born=day, seed=seed, granularity=granularity)
-    return Draft(
+    fresh = Draft(
         {intent.intent_id: intent for intent in intents},
         {"unknown": unknown, "discovered": str(day), "pending": {}},
         ({"kind": "bootstrapped", "intents": len(intents), "traces": len(sample)},),
     )
+    return inherited(before, fresh, space=space, day=day) if before.intents else fresh
 
 
 def refreshed(
@@ -57,140 +62,114 @@ def refreshed(
     day: date,
     seed: int,
     granularity: float = 1.0,
+    totals: Mapping[date, int] | None = None,
 ) -> Draft:
-    """The intents of `day` from that of the day before and the traces of the last 28 days, each with its verdict."""
-    step = _Step(model, parts, classifier, space, day)
-    if step.window is not None:
-        step.confirm()
-        step.watch_traffic()
-        step.add(rising_groups(step.window, classifier, space=space, seed=seed))
-    return Draft(step.intents, {**model.thresholds, "pending": step.pending}, tuple(step.events))
+    """The intents of `day` from that of the day before and the traces of the last 30 days, each with its verdict.
+
+    `parts` are in order of their days; `totals` says how many traces a day had of which `parts` hold a sample.
+    """
+    if not parts or day not in parts[-1][0].days:  # a day without traffic decides nothing
+        return Draft({one.intent_id: one for one in model.intents}, dict(model.thresholds))
+    discovered = date.fromisoformat(model.thresholds["discovered"])
+    window = window_of(
+        parts, model.columns, day=day, discovered=discovered, unknown=float(model.thresholds["unknown"])
+    )
+    step = Step.of(model, window, classifier, space, discovered)
+    see(step)
+    confirm(step)
+    ripen(step)
+    follow_traffic(step)
+    _restructure(step, seed)
+    _tell_trends(step, totals or {})
+    return step.draft()
 
 
-class _Step:
-    """The model under change; intents by id in the order of the classifier's columns."""
+def _restructure(step: Step, seed: int) -> None:
+    """What the communities of today propose, as far as the evidence goes."""
+    weekly = step.day.toordinal() % _REVIEW_EVERY == 0
+    if not (weekly or step.day.toordinal() % _LOOK_EVERY == 0 or worth_a_look(step.window)):
+        return
+    eligible = np.flatnonzero(step.window.late & (step.window.age < POOL_DAYS))
+    if len(eligible) < LEAST_MEMBERS:
+        return
+    found = proposal(step.window, eligible, step.classes(), space=step.space, seed=seed)
+    _grow(step, [*found.candidates(), *unknown_groups(step.window, space=step.space, seed=seed)])
+    if weekly:
+        review(step, found)
 
-    def __init__(
-        self,
-        model: Model,
-        parts: Sequence[tuple[Texts, Verdict]],
-        classifier: Classifier,
-        space: Space,
-        day: date,
-    ) -> None:
-        self.day = day
-        self.space = space
-        self.classifier = classifier
-        self.intents: dict[str, Intent] = {intent.intent_id: intent for intent in model.intents}
-        self.columns = list(model.columns)
-        self.pending: dict[str, int] = dict(model.thresholds["pending"])
-        self.newborn: dict[str, NDArray[np.int64]] = {}
-        self.events: list[dict[str, Any]] = []
-        self.discovered = date.fromisoformat(model.thresholds["discovered"])
-        self.window: Window | None = None
-        if parts and day in parts[-1][0].days:  # a day without traffic decides nothing
-            unknown = float(model.thresholds["unknown"])
-            self.window = window_of(parts, day=day, discovered=self.discovered, unknown=unknown)
-            verdict = self.window.verdict
-            self.assigned = np.where(verdict.score < unknown, -1, verdict.nearest)
-            self.age = np.array([(day - one).days for one in self.window.sample.days])
 
-    def confirm(self) -> None:
-        """Emerging intents that go on are active; those that do not come back within a week are withdrawn."""
-        for intent_id, refreshes in sorted(self.pending.items()):
-            mine = self.assigned == self.columns.index(intent_id)
-            if int((mine & (self.age == 0)).sum()) >= _CONFIRMING:
-                self._fit(intent_id, np.flatnonzero(mine), status=ACTIVE)
-                self._tell("promoted", self.intents[intent_id])
-                del self.pending[intent_id]
-            elif refreshes + 1 >= _PATIENCE:
-                self.intents[intent_id] = replace(self.intents[intent_id], status=RETIRED)
-                self._tell("withdrawn", self.intents[intent_id])
-                del self.pending[intent_id]
-            else:
-                self.pending[intent_id] = refreshes + 1
+def _grow(step: Step, candidates: Sequence[NDArray[np.int64]]) -> None:
+    living = [intent.exemplar_vectors for _, intent in step.classes()]
+    today: dict[str, NDArray[np.int64]] = {}
+    for one in newcomers(step.window, candidates, step.classifier, living):
+        _add(step, one, today)
 
-    def watch_traffic(self) -> None:
-        """An intent that nobody asked for in two weeks fades, one that is asked for again is active."""
-        late = self.age < POOL_DAYS
-        if len(set(self.age.tolist())) < POOL_DAYS:
-            return
-        everyone = sum(intent.size for intent in self.intents.values())
-        counts = np.bincount(self.assigned[late & (self.assigned >= 0)], minlength=len(self.columns))
-        for column, intent_id in enumerate(self.columns):
-            intent, traces = self.intents[intent_id], int(counts[column])
-            expected = intent.size / everyone * int(late.sum())
-            if intent.status == ACTIVE and traces == 0 and expected >= _EXPECTED:
-                self.intents[intent_id] = replace(intent, status=FADING)
-                self._tell("faded", self.intents[intent_id])
-            elif intent.status == FADING and traces > 0:
-                self.intents[intent_id] = replace(intent, status=ACTIVE)
-                self._tell("returned", self.intents[intent_id])
 
-    def add(self, groups: Sequence[NDArray[np.int64]]) -> None:
-        """Each group becomes an emerging intent, unless it is another wording of one that is there."""
-        assert self.window is not None
-        for members in groups:
-            nearest, ratio = self._nearest(members)
-            young = self._is_young(nearest)
-            if not is_wording_of_known(ratio, young=young):
-                self._mint(members, nearest if ratio > _SAME_CATEGORY else None)
-            elif young:
-                self._fit(
-                    nearest, np.union1d(members, self._members(nearest)), status=self.intents[nearest].status
-                )
+def _add(step: Step, new: Newcomer, today: dict[str, NDArray[np.int64]]) -> None:
+    """An emerging intent, unless it is a retired one come back or another wording of one that is there."""
+    vectors = step.window.floats(new.members)
+    retired = _retired_like(step, vectors)
+    if retired is not None:
+        bring_back(step, retired.intent_id, len(new.members))
+        return
+    ratio, nearest = max(
+        (likeness(vectors, one.exemplar_vectors.astype(np.float32)), one.intent_id) for one in step.living()
+    )
+    intent = step.intents[nearest]
+    young = is_young(step, intent)
+    if not is_wording_of_known(ratio, young=young):
+        today.update(_mint(step, new, intent if ratio > _SAME_CATEGORY else None))
+    elif young:
+        mine = today[nearest] if nearest in today else step.window.of(nearest)
+        members = np.union1d(mine, new.members)
+        if len(members) > intent.size:
+            step.refit(nearest, step.window.sample, members)
 
-    def _nearest(self, members: NDArray[np.int64]) -> tuple[str, float]:
-        assert self.window is not None
-        living = [one for one, intent in sorted(self.intents.items()) if intent.status != RETIRED]
-        ratios = [
-            likeness(self.window, members, self.intents[one].exemplar_vectors.astype(np.float32))
-            for one in living
-        ]
-        best = int(np.argmax(ratios))
-        return living[best], ratios[best]
 
-    def _members(self, intent_id: str) -> NDArray[np.int64]:
-        """Traces of the window that the intent was given, or was made of today."""
-        if intent_id in self.newborn:
-            return self.newborn[intent_id]
-        return np.flatnonzero(self.assigned == self.columns.index(intent_id))
+def _retired_like(step: Step, vectors: NDArray[np.float32]) -> Intent | None:
+    retired = [one for _, one in sorted(step.intents.items()) if one.status == RETIRED]
+    if not retired:
+        return None
+    centroid = exact(unit(vectors.sum(axis=0, dtype=np.float64)[None, :]))
+    similar = cosines(centroid, exact(np.stack([one.centroid for one in retired])))[0]
+    best = int(similar.argmax())
+    return retired[best] if float(similar[best]) >= _SAME else None
 
-    def _is_young(self, intent_id: str) -> bool:
-        born = self.intents[intent_id].born
-        return born > self.discovered and (self.day - born).days <= _YOUNG_DAYS
 
-    def _mint(self, members: NDArray[np.int64], sibling: str | None) -> None:
-        assert self.window is not None
-        sample = self.window.sample
-        known = list(self.intents.values())
-        label = label_groups(
-            [self.space.core([sample.texts[index] for index in members])],
-            background=[self.space.core(intent.exemplar_texts) for intent in known],
-            taken=[intent.slug for intent in known],
-        )[0]
-        category = self.intents[sibling].category if sibling else label.name
-        intent = form(sample, members, label, born=self.day, status=EMERGING, category=category)
-        self.intents[intent.intent_id] = intent
-        self.pending[intent.intent_id] = 0
-        self.newborn[intent.intent_id] = members
-        first = min(sample.days[index] for index in members)
-        self._tell("emerged", intent, members=len(members), first_seen=str(first))
+def _mint(step: Step, new: Newcomer, sibling: Intent | None) -> dict[str, NDArray[np.int64]]:
+    sample, known = step.window.sample, list(step.intents.values())
+    label = label_groups(
+        [step.space.core([sample.texts[index] for index in new.members])],
+        background=[step.space.core(intent.exemplar_texts) for intent in known],
+        taken=[intent.slug for intent in known],
+    )[0]
+    category = sibling.category if sibling else ""  # `arranged` finds it one
+    last = max(sample.days[index] for index in new.members)
+    intent = step.mint(sample, new.members, label, status=EMERGING, category=category, last_seen=last)
+    step.memory["pending"] = {**step.memory["pending"], intent.intent_id: 0}
+    first = min(sample.days[index] for index in new.members)
+    step.tell("emerged", intent, members=len(new.members), first_seen=str(first), **new.evidence)
+    return {intent.intent_id: new.members}
 
-    def _fit(self, intent_id: str, members: NDArray[np.int64], *, status: str) -> None:
-        """Centroid and exemplars from more members; id, name and birth stay."""
-        assert self.window is not None
-        intent = self.intents[intent_id]
-        if len(members) <= intent.size:
-            self.intents[intent_id] = replace(intent, status=status)
-            return
-        fitted = form(
-            self.window.sample, members, intent.label, born=intent.born, status=status,
-            category=intent.category, known_as=intent_id,
-        )  # fmt: skip
-        self.intents[intent_id] = fitted
-        if intent_id in self.newborn:
-            self.newborn[intent_id] = members
 
-    def _tell(self, kind: str, intent: Intent, **more: object) -> None:
-        self.events.append({"kind": kind, "intent_id": intent.intent_id, "name": intent.name, **more})
+def _tell_trends(step: Step, totals: Mapping[date, int]) -> None:
+    judged = step.judged()
+    sampled = step.window.sampled().astype(np.float64)
+    exposure = (sampled > 0).astype(np.float64)
+    for index, one in enumerate(sorted({*step.window.sample.days})):
+        place = WINDOW_DAYS - 1 - (step.day - one).days
+        total = totals.get(one, 0)
+        if index >= 0 and total > sampled[place] > 0:
+            exposure[place] = sampled[place] / total
+    table = step.window.counts()
+    found = trends(
+        np.stack([table[step.window.ids.index(one.intent_id)] for one in judged]),
+        exposure=exposure,
+        new=[one.born > step.discovered and (step.day - one.born).days < WINDOW_DAYS for one in judged],
+        before=[one.trend for one in judged],
+    )
+    for intent, trend in zip(judged, found, strict=True):
+        told = step.change(intent.intent_id, trend=trend.verdict, trend_change=trend.change, trend_p=trend.p)
+        moving = (GROWING, DECLINING)
+        if trend.verdict != intent.trend and (trend.verdict in moving or intent.trend in moving):
+            step.tell("trend", told, before=intent.trend, trend=trend.verdict, change=trend.change, p=trend.p)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from insights_pipeline.intents.attributes import attribute_columns
 from insights_pipeline.intents.model import READY, Model
 from insights_pipeline.intents.spaces import WORDLLAMA, Embeddings, Space
 from insights_pipeline.intents.vectors import Halves, Texts, unpack
@@ -42,13 +43,21 @@ def traces_per_day(engine: Engine, days: DayRange) -> dict[date, int]:
     return {row["date"]: row["traces"] for row in rows}
 
 
-def reservoir(engine: Engine, upto: date, *, seed: int) -> pa.Table:
-    """Up to 5,000 texts of all days until `upto`: date, trace_id, user_text."""
+def reservoir(engine: Engine, upto: date, *, seed: int, attributes: Sequence[str] = ()) -> pa.Table:
+    """Up to 5,000 texts of all days until `upto`: date, trace_id, user_text, and a list of the attributes.
+
+    Raises ValueError for an attribute that traces do not have.
+    """
+    steering = attribute_columns(attributes)
     return engine.query(
-        load_sql(_PACKAGE, "reservoir"),
-        {"traces": Slice("traces", up_to(upto), _TEXTS)},
-        {"size": RESERVOIR, "salt": f":{seed}"},
+        steering.within(load_sql(_PACKAGE, "reservoir")),
+        {"traces": Slice("traces", up_to(upto), _with(_TEXTS, steering.columns))},
+        {"size": RESERVOIR, "salt": f":{seed}", **steering.params},
     )
+
+
+def _with(columns: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*columns, *more]))
 
 
 def newest_space(lake: Lake, upto: date, embeddings: Embeddings = WORDLLAMA) -> Space | None:
@@ -103,15 +112,21 @@ def space_named(lake: Lake, name: str, upto: date, embeddings: Embeddings = WORD
     return embeddings.restore(name, rows[0]["embedder"], rows[0]["payload"]) if rows else None
 
 
-def samples(engine: Engine, days: DayRange, space: Space, *, per_day: int, seed: int) -> dict[date, Texts]:
-    """At most `per_day` texts of every day that has any; vectors that are not stored are computed."""
+def samples(
+    engine: Engine, days: DayRange, space: Space, *, per_day: int, seed: int, attributes: Sequence[str] = ()
+) -> dict[date, Texts]:
+    """At most `per_day` texts of every day that has any; vectors that are not stored are computed.
+
+    Raises ValueError for an attribute that traces do not have.
+    """
+    steering = attribute_columns(attributes)
     found = engine.query(
-        load_sql(_PACKAGE, "day_samples"),
+        steering.within(load_sql(_PACKAGE, "day_samples")),
         {
-            "traces": Slice("traces", days, _TEXTS),
+            "traces": Slice("traces", days, _with(_TEXTS, steering.columns)),
             "embeddings": Slice("trace_embeddings", days),
         },
-        {"per_day": per_day, "space": space.name, "salt": f":{seed}"},
+        {"per_day": per_day, "space": space.name, "salt": f":{seed}", **steering.params},
     )
     by_day: dict[date, Texts] = {}
     for day in pc.unique(found.column("date")).to_pylist():
@@ -120,26 +135,28 @@ def samples(engine: Engine, days: DayRange, space: Space, *, per_day: int, seed:
 
 
 def texts_of(rows: pa.Table, space: Space) -> Texts:
-    """Rows of date, trace_id, user_text and perhaps vector."""
+    """Rows of date, trace_id, user_text and perhaps vector and attributes (a list a row, empty: none steer)."""
     user_texts = rows.column("user_text").to_pylist()
     packed = rows.column("vector").to_pylist() if "vector" in rows.column_names else [None] * len(user_texts)
+    attributes = rows.column("attributes").to_pylist() if "attributes" in rows.column_names else []
     return Texts(
         tuple(rows.column("date").to_pylist()),
         tuple(rows.column("trace_id").to_pylist()),
         tuple(user_texts),
         completed(packed, user_texts, space),
+        tuple(map(tuple, attributes)) if any(attributes) else (),
     )
 
 
 def completed(packed: Sequence[bytes | None], user_texts: Sequence[str | None], space: Space) -> Halves:
     """The stored vectors, and computed ones where none is stored (zeros where there is no text)."""
-    vectors = np.zeros((len(packed), 256), dtype=np.float16)
     there = [index for index, one in enumerate(packed) if one is not None]
     missing = [index for index, one in enumerate(packed) if one is None and user_texts[index] is not None]
+    computed = space.embed([user_texts[index] or "" for index in missing])
+    vectors = np.zeros((len(packed), computed.shape[1]), dtype=np.float16)
     if there:
         vectors[there] = unpack([one for one in packed if one is not None])
-    if missing:
-        vectors[missing] = space.embed([user_texts[index] or "" for index in missing])
+    vectors[missing] = computed
     return vectors
 
 

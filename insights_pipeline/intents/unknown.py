@@ -6,17 +6,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from insights_pipeline.intents.classify import leave_one_out_scores
+from insights_pipeline.intents.classify import Classifier
 from insights_pipeline.intents.model import Intent
 from insights_pipeline.intents.vectors import Texts
 
-_UNKNOWN_SHARE = 0.05
+UNKNOWN_SHARE = 0.05
 
 
 def unknown_score(sample: Texts, intents: Sequence[Intent]) -> float:
-    """The score that 5 % of a sample falls short of when each text is held against the exemplars of others."""
+    """The score that 5 % of a sample falls short of when each text is held against the exemplars of others.
+
+    It needs no new calibration when intents are added later: the score of a text is one against its nearest intents.
+    """
     place = {one: index for index, one in enumerate(one for intent in intents for one in intent.exemplar_ids)}
     own = np.array([place.get(one, -1) for one in sample.ids], dtype=np.int64)
-    exemplars = np.concatenate([intent.exemplar_vectors for intent in intents])
-    scores = leave_one_out_scores(sample.vectors, exemplars, own)
-    return float(np.quantile(scores, _UNKNOWN_SHARE))
+    judge = Classifier.of(
+        np.stack([intent.centroid for intent in intents]), [intent.exemplar_vectors for intent in intents]
+    )
+    return float(np.quantile(judge.judge(sample.vectors, own).score, UNKNOWN_SHARE))

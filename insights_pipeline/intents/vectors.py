@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
@@ -59,6 +60,15 @@ def unit(vectors: NDArray[np.floating]) -> Floats:
 def pack(vector: Halves) -> bytes:
     """One vector, or several in a row, as little-endian fp16 bytes."""
     return vector.astype("<f2").tobytes()
+
+
+def packed(vectors: Halves) -> pa.BinaryArray:
+    """Every vector of (n, d) as a value of an Arrow column, without an object a row."""
+    data = np.ascontiguousarray(vectors, dtype="<f2")
+    width = data.shape[1] * 2
+    offsets = np.arange(0, (len(data) + 1) * width, width, dtype=np.int32)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]
+    return pa.Array.from_buffers(pa.binary(), len(data), buffers)
 
 
 def unpack(parts: Sequence[bytes], dimensions: int | None = None) -> Halves:

@@ -38,6 +38,11 @@ class Engine(Protocol):
     def query(self, sql: str, sources: Mapping[str, Source], params: Params | None = None) -> pa.Table:
         """A result that fits in memory. `sources` become views under their names."""
 
+    def stream(
+        self, sql: str, sources: Mapping[str, Source], params: Params | None = None, *, rows: int = BATCH_ROWS
+    ) -> AbstractContextManager[pa.RecordBatchReader]:
+        """A result of any size, drawn in batches of about `rows` while the context lasts."""
+
     def write(
         self, sql: str, sources: Mapping[str, Source], into: Slice, params: Params | None = None
     ) -> int:
@@ -91,6 +96,14 @@ class DuckDBEngine:
         with self._connect() as connection:
             self._views(connection, sources)
             return connection.execute(sql, dict(params or {})).to_arrow_table()
+
+    @contextmanager
+    def stream(
+        self, sql: str, sources: Mapping[str, Source], params: Params | None = None, *, rows: int = BATCH_ROWS
+    ) -> Iterator[pa.RecordBatchReader]:
+        with self._connect() as connection:
+            self._views(connection, sources)
+            yield connection.execute(sql, dict(params or {})).to_arrow_reader(rows)
 
     def write(
         self, sql: str, sources: Mapping[str, Source], into: Slice, params: Params | None = None

@@ -73,7 +73,7 @@ def test_late_traces_of_the_day_that_fitted_the_model_are_classified_and_change_
     before = tables(engine)
     fit_day = FIRST + timedelta(days=1)
     assert model(engine, fit_day)["status"] == "ready" and model(engine, FIRST)["status"] == "learning"
-    late = [trace(fit_day, f"late-{number}", "where is my parcel please") for number in range(40)]
+    late = [trace(fit_day, f"late-{number}", "i want a refund for the broken lamp") for number in range(40)]
     engine.lake.append("traces", rows_to_table("traces", late))
     run(engine, DayRange.single(fit_day))
     after = tables(engine)

@@ -73,3 +73,27 @@ def test_the_code_found_is_never_longer_than_one_module_or_single_nodes(nodes: i
 
 def test_parts_are_numbered_from_the_largest() -> None:
     assert by_size(np.array([7, 2, 2, 9, 9])).tolist() == [2, 0, 0, 1, 1]
+
+
+def test_a_search_from_the_answer_keeps_it() -> None:
+    matrix = ring_of_cliques(6, 5)
+    answer = np.repeat(np.arange(6), 5)
+    labels = communities(matrix.indptr, matrix.indices, matrix.data, seed=0, start=answer[::-1].copy())
+    assert labels.tolist() == answer.tolist()
+
+
+def test_nodes_that_come_alone_join_what_they_are_linked_to_or_found_a_community() -> None:
+    matrix = ring_of_cliques(6, 5)
+    start = np.repeat(np.arange(6), 5)
+    start[4] = -1
+    start[10:15] = -1
+    labels = communities(matrix.indptr, matrix.indices, matrix.data, seed=0, start=start)
+    assert labels.reshape(6, 5).tolist() == [[c] * 5 for c in range(6)]
+
+
+def test_what_was_together_stays_together_where_the_graph_does_not_say_otherwise() -> None:
+    start = np.array([5, 5, 2, -1])
+    empty = csr_matrix((4, 4))
+    assert communities(empty.indptr, empty.indices, empty.data, seed=0, start=start).tolist() == [0, 0, 1, 2]
+    with pytest.raises(ValueError, match="each of 4 nodes"):
+        communities(empty.indptr, empty.indices, empty.data, seed=0, start=start[:3])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from insights_pipeline.intents.text import has_text, one_line, request_of, sentences_of
 from insights_pipeline.intents.vectors import cosines, exact, pack, unit, unpack
 from insights_pipeline.intents.wordllama_space import WordLlamaSpace as Space
-from insights_pipeline.intents.wordllama_space import fit_space
+from insights_pipeline.intents.wordllama_space import _tokenizer, _tokens, fit_space
 
 ODD = [
     "привет, где мой заказ?",
@@ -94,6 +94,39 @@ def test_what_everybody_says_counts_little_beside_the_request(space: Space) -> N
     assert space.core(["my user id is u_55999. where can i park my bicycle. thank you!"]) == [
         "where can i park my bicycle."
     ]
+
+
+def test_words_tokenised_on_their_own_give_the_tokens_of_the_sentence() -> None:
+    said = [
+        "where's my re-order? it isn't hier – größe übertrifft",
+        "我的 订单 ok",
+        "привет где мой заказ",
+        "a  b",
+        "😀 x",
+    ]
+    ids, counts = _tokens(said)
+    whole = _tokenizer().encode_batch_fast(
+        [" ".join(text.split(" ")) for text in said], add_special_tokens=False
+    )
+    expected = [one.ids for one in whole]
+    parts = np.split(ids, np.cumsum(counts)[:-1])
+    assert [part.tolist() for part in parts[:3]] == expected[:3]
+    assert parts[4].tolist() == expected[4]
+    assert counts.sum() == len(ids)
+
+
+def test_texts_of_one_topic_keep_what_they_have_in_common() -> None:
+    """Where the table knows the language only a short piece of the mean is taken: it may be the topic."""
+    topic = fit_space(
+        [f"when will my parcel with the {thing} arrive" for thing in "abcdefghijklmnopqrstuvwxyz"]
+    )
+    assert np.linalg.norm(topic.scripts.means, axis=1).max() <= 0.2501
+    near, again, far = exact(
+        topic.embed(
+            ["when will my parcel with the lamp arrive", "when will the lamp arrive", "reset the password"]
+        )
+    )[:, None]
+    assert cosines(near, again)[0, 0] > cosines(near, far)[0, 0] + 0.5
 
 
 def test_unrelated_requests_are_farther_apart_than_paraphrases(space: Space) -> None:

@@ -1,5 +1,10 @@
 -- Up to five traces of an item's window that show its change best; ties by time, then id, so the answer is one.
-WITH candidates AS (
+WITH members AS (
+    SELECT intent_id, target FROM lineage WHERE target != intent_id
+    UNION
+    SELECT intent_id, intent_id AS target FROM wanted
+),
+candidates AS (
     SELECT
         w.item_id,
         t.trace_id,
@@ -20,7 +25,8 @@ WITH candidates AS (
             ELSE 0.0
         END * CASE w.direction WHEN 'down' THEN -1 ELSE 1 END AS weight
     FROM wanted w
-    JOIN trace_intents i ON i.intent_id = w.intent_id AND i.date BETWEEN w.first AND w.last
+    JOIN members m ON m.target = w.intent_id
+    JOIN trace_intents i ON i.intent_id = m.intent_id AND i.date BETWEEN w.first AND w.last
     JOIN traces t ON t.date = i.date AND t.trace_id = i.trace_id
     WHERE NOT coalesce(t.is_evaluation, false)
 ),

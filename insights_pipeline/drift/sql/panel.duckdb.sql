@@ -1,20 +1,42 @@
 -- The rollups of some days without their lists, and the p95 of latency: the middle of the log-histogram bin that holds
--- rank .95 (n − 1), zeros counted first.
-WITH wanted AS (
-    SELECT *
-    FROM intent_rollups
-    WHERE list_contains($reserved::VARCHAR[], intent_id) = $of_reserved
+-- rank .95 (n − 1), zeros counted first. Rollups add up: those of a merged intent are its target's.
+WITH known AS (
+    SELECT r.* REPLACE (coalesce(l.target, r.intent_id) AS intent_id)
+    FROM intent_rollups r
+    LEFT JOIN lineage l ON l.intent_id = r.intent_id
+    WHERE list_contains($reserved::VARCHAR[], r.intent_id) = $of_reserved AND r.date >= coalesce(l.since, r.date)
+),
+wanted AS (
+    SELECT
+        date,
+        intent_id,
+        metric,
+        sum(n)::BIGINT AS n,
+        sum(n_valid)::BIGINT AS n_valid,
+        sum(n_pos)::BIGINT AS n_pos,
+        sum(k)::BIGINT AS k,
+        sum(slog) AS slog,
+        sum(slog2) AS slog2
+    FROM known
+    GROUP BY date, intent_id, metric
+),
+entries AS (
+    SELECT date, intent_id, metric, unnest(histogram, recursive := true)
+    FROM known
+    WHERE metric = 'latency_ms'
 ),
 bins AS (
-    SELECT date, intent_id, metric, n_valid, n_valid - n_pos AS zeros, unnest(histogram, recursive := true)
-    FROM wanted
-    WHERE metric = 'latency_ms'
+    SELECT date, intent_id, metric, bin, sum("count") AS "count"
+    FROM entries
+    GROUP BY date, intent_id, metric, bin
 ),
 running AS (
     SELECT
-        *,
-        zeros + sum("count") OVER (PARTITION BY date, intent_id, metric ORDER BY bin) AS upto
-    FROM bins
+        b.*,
+        w.n_valid,
+        w.n_valid - w.n_pos + sum(b."count") OVER (PARTITION BY date, intent_id, metric ORDER BY b.bin) AS upto
+    FROM bins b
+    JOIN wanted w USING (date, intent_id, metric)
 ),
 quantiles AS (
     SELECT date, intent_id, metric, min(bin) FILTER (upto > 0.95 * (n_valid - 1)) AS bin

@@ -6,14 +6,7 @@ WITH traffic AS (
 ),
 total AS (SELECT count(*) AS traces FROM trace_intents)
 SELECT
-    intents.intent_id,
-    intents.name,
-    intents.slug,
-    intents.description,
-    intents.category,
-    intents.status,
-    intents.phrases,
-    intents.born,
+    intents.* EXCLUDE (exemplar_texts),
     intents.exemplar_texts[1:3] AS exemplars,
     coalesce(traffic.traces, 0) AS traces,
     coalesce(traffic.traces / nullif(total.traces, 0), 0) AS share

@@ -1,11 +1,13 @@
--- One of $parts parts of the traces, with vectors where there are any; the text only where the vector is missing.
-SELECT
-    traces.date,
-    traces.trace_id,
-    embeddings.vector,
-    CASE WHEN embeddings.vector IS NULL THEN left(traces.user_text, 4000) END AS user_text
+-- Traces with their vector of the space, in no order; where none is stored, with the text instead.
+-- Two joins of ids, through which vectors and texts only pass: a join that holds them would need memory for a whole day.
+SELECT embeddings.date, embeddings.trace_id, embeddings.vector, NULL::VARCHAR AS user_text
+FROM embeddings
+SEMI JOIN (SELECT date, trace_id FROM traces WHERE NOT coalesce(is_evaluation, false)) AS asked
+    ON asked.date = embeddings.date AND asked.trace_id = embeddings.trace_id
+WHERE embeddings.space = $space AND embeddings.vector IS NOT NULL
+UNION ALL
+SELECT traces.date, traces.trace_id, NULL::BLOB AS vector, left(traces.user_text, 4000) AS user_text
 FROM traces
-LEFT JOIN embeddings
-    ON embeddings.date = traces.date AND embeddings.trace_id = traces.trace_id AND embeddings.space = $space
-WHERE NOT coalesce(traces.is_evaluation, false) AND ($parts = 1 OR hash(traces.trace_id) % $parts = $part)
-ORDER BY traces.date, traces.trace_id
+ANTI JOIN (SELECT date, trace_id FROM embeddings WHERE space = $space AND vector IS NOT NULL) AS stored
+    ON stored.date = traces.date AND stored.trace_id = traces.trace_id
+WHERE NOT coalesce(traces.is_evaluation, false)
