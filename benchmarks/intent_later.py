@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from intent_samples import Setting, Source
 
-from insights_pipeline.intents.spaces import Embeddings
-from insights_pipeline.intents.trial import MOST_TEXTS, Figures, trial
+from insights_pipeline.intents.embedding.spaces import Embeddings
+from insights_pipeline.intents.evaluation.trial import MOST_TEXTS, Figures, trial
 
 WITHHELD = 0.1  # of the intents
 # texts that intents are discovered from, and intents that they are of; those that are withheld come on top

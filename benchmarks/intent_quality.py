@@ -13,9 +13,9 @@ from intent_peers import Grouping, Job, started
 from intent_samples import Sample
 from numpy.typing import NDArray
 
-from insights_pipeline.intents.evaluate import agreement
-from insights_pipeline.intents.grouping import group
-from insights_pipeline.intents.spaces import Embeddings, Space
+from insights_pipeline.intents.discovery.grouping import group
+from insights_pipeline.intents.embedding.spaces import Embeddings, Space
+from insights_pipeline.intents.evaluation.evaluate import agreement
 from insights_pipeline.intents.vectors import Floats, Texts, unit
 
 OURS, TRUE_K, KURA = "Insights", "KMeans true k", "Kura n/10"

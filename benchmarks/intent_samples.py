@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from insights_pipeline.intents.labelled import read_labelled
-from insights_pipeline.intents.text import has_text
-from insights_pipeline.intents.trial import MOST_TEXTS, is_out_of_scope
+from insights_pipeline.intents.embedding.text import has_text
+from insights_pipeline.intents.evaluation.labelled import read_labelled
+from insights_pipeline.intents.evaluation.trial import MOST_TEXTS, is_out_of_scope
 
 LEAST_TEXTS = 40  # of a sample: below it there is nothing to group
 FULL_TEXTS = 350  # from here on a sample is like those that the goals were set on

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from insights_pipeline.intents.classify import Classifier
-from insights_pipeline.intents.discover import discover
-from insights_pipeline.intents.spaces import Embeddings
+from insights_pipeline.intents.discovery.discover import discover
+from insights_pipeline.intents.embedding.spaces import Embeddings
 from insights_pipeline.intents.vectors import Texts
 
 BOOTSTRAPS = (500, 2_000, 5_000)

@@ -12,8 +12,8 @@ from intent_samples import Sample, Setting, Source
 from numpy.typing import NDArray
 
 from insights_pipeline.intents.classify import Classifier
-from insights_pipeline.intents.discover import discover
-from insights_pipeline.intents.evaluate import agreement
+from insights_pipeline.intents.discovery.discover import discover
+from insights_pipeline.intents.evaluation.evaluate import agreement
 from insights_pipeline.intents.vectors import unit
 
 SAME_DATA, DISJOINT = "same data", "disjoint"

@@ -23,12 +23,12 @@ import numpy as np
 from stream_scenario import FIRST, KNOWN, LEAST_TEXTS, NEW, Scenario, labelled, scenario, together
 
 from insights_pipeline.intents.classify import Verdict
-from insights_pipeline.intents.evaluate import agreement
-from insights_pipeline.intents.grouping import group
+from insights_pipeline.intents.discovery.grouping import group
+from insights_pipeline.intents.evaluation.evaluate import agreement
+from insights_pipeline.intents.life.refresh import first_draft, refreshed
+from insights_pipeline.intents.life.window import WINDOW_DAYS
 from insights_pipeline.intents.model import Model, learning, succeed
-from insights_pipeline.intents.refresh import first_draft, refreshed
 from insights_pipeline.intents.vectors import Texts, cosines, exact, unit
-from insights_pipeline.intents.window import WINDOW_DAYS
 
 Answers = list[str | None]
 

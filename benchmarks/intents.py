@@ -49,7 +49,7 @@ from intent_tables import (
     wins_table,
 )
 
-from insights_pipeline.intents.spaces import Embeddings
+from insights_pipeline.intents.embedding.spaces import Embeddings
 
 PARTS = ("quality", "languages", "stability", "later", "speed")
 _STABLE = (Setting(500, 30), Setting(2_000, 60))

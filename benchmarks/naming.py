@@ -23,13 +23,13 @@ from typing import Any
 from benchmarks.intent_samples import Setting, Source, draw, load_clinc
 from benchmarks.llm_endpoint import Endpoint, Reply, endpoint, prompt_of
 from benchmarks.llm_models import faults, obedient, well_behaved
-from insights_pipeline.intents.discover import discover
-from insights_pipeline.intents.grounding import is_grounded
+from insights_pipeline.intents.discovery.discover import discover
+from insights_pipeline.intents.embedding.spaces import Space
+from insights_pipeline.intents.embedding.wordllama_space import fit_space
 from insights_pipeline.intents.model import EMERGING, Draft, Intent
-from insights_pipeline.intents.naming_llm import LlmNamer
-from insights_pipeline.intents.spaces import Space
+from insights_pipeline.intents.naming.grounding import is_grounded
+from insights_pipeline.intents.naming.language_model import LlmNamer
 from insights_pipeline.intents.vectors import Texts
-from insights_pipeline.intents.wordllama_space import fit_space
 from insights_pipeline.llm import Budget, LlmClient, LlmConfig
 from insights_pipeline.llm.quiet import cost_usd, count_tokens
 

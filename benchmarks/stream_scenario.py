@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from insights_pipeline.intents.spaces import WORDLLAMA, Space
+from insights_pipeline.intents.embedding.spaces import WORDLLAMA, Space
 from insights_pipeline.intents.vectors import Halves, Texts
 
 FIRST = date(2026, 1, 5)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from insights_pipeline.settings import settings
 
 if TYPE_CHECKING:
-    from insights_pipeline.intents.naming_llm import LlmNamer
-    from insights_pipeline.intents.spaces import Embeddings
+    from insights_pipeline.intents.embedding.spaces import Embeddings
+    from insights_pipeline.intents.naming.language_model import LlmNamer
     from insights_pipeline.intents.steering import Steering
     from insights_pipeline.llm import Budget, LlmConfig
     from insights_pipeline.state import State
@@ -25,7 +25,7 @@ def state() -> State:
 
 def embeddings() -> Embeddings:
     """How texts become vectors."""
-    from insights_pipeline.intents.spaces import Embeddings
+    from insights_pipeline.intents.embedding.spaces import Embeddings
 
     config = settings()
     key = config.embedding_api_key
@@ -58,7 +58,7 @@ def language_model() -> tuple[LlmConfig, Budget] | None:
 
 def namer() -> LlmNamer | None:
     """What names intents in one run; None where no language model is set."""
-    from insights_pipeline.intents.naming_llm import LlmNamer
+    from insights_pipeline.intents.naming.language_model import LlmNamer
     from insights_pipeline.llm import LlmClient
     from insights_pipeline.state import StoredAnswers
     from insights_pipeline.traces.redaction import Redactor
@@ -74,8 +74,8 @@ def namer() -> LlmNamer | None:
 
 def steering(namer: LlmNamer | None = None) -> Steering:
     """All that settings and people say about the intents. Raises StateError where the database cannot be read."""
-    from insights_pipeline.intents.arrange import Category
-    from insights_pipeline.intents.corrections import edits_of
+    from insights_pipeline.intents.arrangement.arrange import Category
+    from insights_pipeline.intents.corrections.correct import edits_of
     from insights_pipeline.intents.steering import Steering
     from insights_pipeline.state import intent_edits
 

@@ -10,7 +10,7 @@ from insights_pipeline.cli.correcting import BY, INTENT, keep, login, look, news
 from insights_pipeline.cli.output import JSON, fail, open_engine, parse_day, print_json, table
 
 if TYPE_CHECKING:
-    from insights_pipeline.intents.corrections_edits import Part
+    from insights_pipeline.intents.corrections.edits import Part
 
 
 def rename(
@@ -111,7 +111,7 @@ def split(
       insights intents split orders --part "Track=where is my parcel" --part "Track=has it been shipped" \\
         --part "Cancel=i do not want it any more"
     """
-    from insights_pipeline.intents.corrections_view import frozen_parts
+    from insights_pipeline.intents.corrections.view import frozen_parts
 
     engine = open_engine()
     seen = look(engine, None)
@@ -146,8 +146,8 @@ def move(
     if category is not None:
         _set("move", intent, {"category": category}, by, as_json)
         return
-    from insights_pipeline.intents.corrections_edits import MAX_TRACES
-    from insights_pipeline.intents.corrections_view import texts_of_traces
+    from insights_pipeline.intents.corrections.edits import MAX_TRACES
+    from insights_pipeline.intents.corrections.view import texts_of_traces
 
     if len(trace) > MAX_TRACES:
         fail(f"at most {MAX_TRACES} traces at once")
@@ -179,7 +179,7 @@ def edits(
     from datetime import UTC, datetime
 
     from insights_pipeline.cli.show_intent import edit_words
-    from insights_pipeline.intents.corrections_view import UNDONE, state_of
+    from insights_pipeline.intents.corrections.view import UNDONE, state_of
 
     seen = look(open_engine(), None)
     rows: list[dict[str, Any]] = [
@@ -289,7 +289,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _set(kind: str, reference: str, value: dict[str, Any], by: str | None, as_json: bool) -> None:
-    from insights_pipeline.intents.corrections_edits import visible
+    from insights_pipeline.intents.corrections.edits import visible
 
     if any(not visible(text, 80) for text in value.values()):
         fail("the text has no visible character")
@@ -301,7 +301,7 @@ def _set(kind: str, reference: str, value: dict[str, Any], by: str | None, as_js
 
 def _parts(given: list[str]) -> list[Part]:
     """`NAME=message` of each; messages of one name are one part."""
-    from insights_pipeline.intents.corrections_edits import MAX_PARTS, Part
+    from insights_pipeline.intents.corrections.edits import MAX_PARTS, Part
 
     messages: dict[str, list[str]] = {}
     for one in given:

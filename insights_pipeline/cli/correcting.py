@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
 
-    from insights_pipeline.intents.corrections_edits import Edit
-    from insights_pipeline.intents.corrections_view import Preview
+    from insights_pipeline.intents.corrections.edits import Edit
+    from insights_pipeline.intents.corrections.view import Preview
     from insights_pipeline.intents.model import Intent
     from insights_pipeline.lake import DuckDBEngine
     from insights_pipeline.state import State
@@ -32,7 +32,7 @@ class Seen:
 
     def find(self, reference: str) -> Intent:
         """The intent that is meant; exits with the candidates where that is not clear."""
-        from insights_pipeline.intents.corrections_view import UnknownIntentError, find_intent
+        from insights_pipeline.intents.corrections.view import UnknownIntentError, find_intent
 
         if self.preview is None:
             fail("there are no intents yet: bring traces with `insights ingest`, then `insights run`", code=1)
@@ -51,8 +51,8 @@ class Seen:
         return found
 
     def anchor(self, intent: Intent) -> dict[str, Any]:
-        from insights_pipeline.intents.corrections_edits import anchor_payload
-        from insights_pipeline.intents.corrections_ledger import KEY
+        from insights_pipeline.intents.corrections.edits import anchor_payload
+        from insights_pipeline.intents.corrections.ledger import KEY
 
         assert self.preview is not None
         applied = self.preview.model.thresholds.get(KEY, {}).get("applied", {})
@@ -79,9 +79,9 @@ def shown_day(engine: DuckDBEngine) -> date | None:
 
 def look(engine: DuckDBEngine, day: date | None, *more: Any) -> Seen:
     """The edits (and those rows that might come to them) over the model of a day, the newest by default."""
-    from insights_pipeline.intents.corrections import edits_of
-    from insights_pipeline.intents.corrections_view import preview
-    from insights_pipeline.intents.spaces import Embeddings
+    from insights_pipeline.intents.corrections.correct import edits_of
+    from insights_pipeline.intents.corrections.view import preview
+    from insights_pipeline.intents.embedding.spaces import Embeddings
     from insights_pipeline.settings import settings
     from insights_pipeline.state import StateError, intent_edits
 

@@ -78,7 +78,7 @@ def _engine() -> str:
 
 
 def _embedder() -> str:
-    from insights_pipeline.intents.wordllama_space import load_table
+    from insights_pipeline.intents.embedding.wordllama_space import load_table
     from insights_pipeline.settings import settings
 
     if (setting := settings().embedding) != "wordllama":

@@ -11,10 +11,10 @@ import typer
 from insights_pipeline.cli.output import JSON, fail, open_engine, print_json, table
 
 if TYPE_CHECKING:
-    from insights_pipeline.intents.compare import Comparison
-    from insights_pipeline.intents.confusion import Mixture
-    from insights_pipeline.intents.labelled import Labelled
-    from insights_pipeline.intents.trial import Trial
+    from insights_pipeline.intents.evaluation.compare import Comparison
+    from insights_pipeline.intents.evaluation.confusion import Mixture
+    from insights_pipeline.intents.evaluation.labelled import Labelled
+    from insights_pipeline.intents.evaluation.trial import Trial
 
 _SHOWN = 5
 _PARTS_SHOWN = 3
@@ -70,12 +70,12 @@ def evaluate(
 
       insights intents evaluate --labels traces.tsv            # columns trace_id and label
     """
-    from insights_pipeline.intents.labelled import read_labelled
+    from insights_pipeline.intents.evaluation.labelled import read_labelled
 
     found = read_labelled(labels, text_column=text_column, label_column=label_column)
     told = {"file": str(labels), "rows": len(found.items), "skipped": found.skipped, "bad_rows": found.bad}
     if found.of_traces:
-        from insights_pipeline.intents.compare import compare
+        from insights_pipeline.intents.evaluation.compare import compare
 
         compared = compare(open_engine(), found.items, found.labels, out_of_scope=out_of_scope)
         if as_json:
@@ -84,7 +84,7 @@ def evaluate(
             _tell_file(found)
             _show_comparison(compared)
         return
-    from insights_pipeline.intents.trial import trial
+    from insights_pipeline.intents.evaluation.trial import trial
     from insights_pipeline.settings import settings
     from insights_pipeline.wiring import embeddings
 

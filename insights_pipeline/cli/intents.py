@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
+from click.core import ParameterSource
 
 from insights_pipeline.cli import correct, evaluate
 from insights_pipeline.cli.correcting import look, shown_day
 from insights_pipeline.cli.output import JSON, console, fail, open_engine, parse_day, print_json, table
 
 if TYPE_CHECKING:
-    from insights_pipeline.intents.corrections_view import Preview
+    from insights_pipeline.intents.corrections.view import Preview
 
 _DAY = typer.Option(None, "--date", help="Day (YYYY-MM-DD, today, yesterday); default: the newest.")
 _CATEGORY = typer.Option(None, "--category", help="Only intents of this category (begins with).")
-_STATUS = typer.Option(None, "--status", help="Only emerging, active, fading, retired or merged ones.")
+_STATUS = typer.Option(None, "--status", help="Only those of this status.", case_sensitive=False)
 _ALL = typer.Option(False, "--all", help="Also retired and merged intents.")
+_Status = Literal["emerging", "active", "fading", "retired", "merged"]
 _GONE = ("retired", "merged")
 _LINEAGE_DAYS = 30
 _NO_MODEL = "there is no intent model yet: bring traces with `insights ingest`, then `insights run`"
@@ -32,7 +34,7 @@ def root(
     context: typer.Context,
     day: str | None = _DAY,
     category: str | None = _CATEGORY,
-    status: str | None = _STATUS,
+    status: _Status | None = _STATUS,
     every: bool = _ALL,
     as_json: bool = JSON,
 ) -> None:
@@ -55,13 +57,17 @@ def root(
     """
     if context.invoked_subcommand is None:
         list_(day=day, category=category, status=status, every=every, as_json=as_json)
+        return
+    asked = [one for one in context.params if context.get_parameter_source(one) is ParameterSource.COMMANDLINE]
+    if asked:  # a script that asked for JSON must not be given a table
+        fail(f"options come after the verb: `insights intents {context.invoked_subcommand} …`")
 
 
 @app.command("list")
 def list_(
     day: str | None = _DAY,
     category: str | None = _CATEGORY,
-    status: str | None = _STATUS,
+    status: _Status | None = _STATUS,
     every: bool = _ALL,
     as_json: bool = JSON,
 ) -> None:
@@ -156,7 +162,7 @@ def events(
 
 def _found(day: str | None) -> dict[str, Any]:
     """The intents of a day as a person sees them, with corrections that the tables do not have yet."""
-    from insights_pipeline.intents.corrections_view import overlaid
+    from insights_pipeline.intents.corrections.view import overlaid
     from insights_pipeline.intents.show import intents_of
 
     engine = open_engine()
@@ -174,7 +180,7 @@ def _wanted(row: dict[str, Any], category: str | None, status: str | None, every
     if category is not None and not (row["category"] or "").lower().startswith(category.lower()):
         return False
     if status is not None:
-        return bool(row["status"] == status.lower())
+        return bool(row["status"] == status)
     return every or row["status"] not in _GONE
 
 

@@ -11,7 +11,7 @@ from insights_pipeline.cli.show import shorten
 
 if TYPE_CHECKING:
     from insights_pipeline.cli.correcting import Seen
-    from insights_pipeline.intents.corrections_edits import Edit
+    from insights_pipeline.intents.corrections.edits import Edit
     from insights_pipeline.intents.model import Intent
     from insights_pipeline.lake import DayRange, DuckDBEngine
 
@@ -101,7 +101,7 @@ def edit_words(edit: Edit) -> str:
 
 def facts_of(engine: DuckDBEngine, seen: Seen, intent: Intent) -> dict[str, Any]:
     """Everything that is known of an intent."""
-    from insights_pipeline.intents.corrections_view import overlaid, state_of
+    from insights_pipeline.intents.corrections.view import overlaid, state_of
     from insights_pipeline.intents.show import intents_of
 
     assert seen.preview is not None

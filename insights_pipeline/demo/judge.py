@@ -11,7 +11,7 @@ from typing import Any
 from insights_pipeline.demo.incidents import Incident
 from insights_pipeline.demo.lines import OPEN, Line, Match, lines_of, majority, match
 from insights_pipeline.demo.truth import Truth, read_truth
-from insights_pipeline.intents.evaluate import agreement
+from insights_pipeline.intents.evaluation.evaluate import agreement
 from insights_pipeline.lake import DayRange, Engine, Lake, Slice
 
 ALLOWED_NOT_INJECTED = 1

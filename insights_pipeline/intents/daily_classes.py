@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from insights_pipeline.intents.classify import Classifier
+from insights_pipeline.intents.embedding.spaces import WORDLLAMA, Embeddings, Space
 from insights_pipeline.intents.model import READY, Model
-from insights_pipeline.intents.spaces import WORDLLAMA, Embeddings, Space
 from insights_pipeline.intents.stored import models_of, space_named, traces_per_day
 from insights_pipeline.intents.vectors import Halves
 from insights_pipeline.lake import DayRange, Engine, Slice, load_sql

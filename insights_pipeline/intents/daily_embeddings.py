@@ -7,7 +7,8 @@ from datetime import date, timedelta
 
 import pyarrow as pa
 
-from insights_pipeline.intents.spaces import WORDLLAMA, Embeddings, Space
+from insights_pipeline.intents.embedding.spaces import WORDLLAMA, Embeddings, Space
+from insights_pipeline.intents.embedding.text import has_text
 from insights_pipeline.intents.stored import (
     days_to_build,
     newest_space,
@@ -16,7 +17,6 @@ from insights_pipeline.intents.stored import (
     texts_per_day,
     up_to,
 )
-from insights_pipeline.intents.text import has_text
 from insights_pipeline.intents.vectors import packed
 from insights_pipeline.lake import DayRange, Engine, Slice, rows_to_table
 from insights_pipeline.lake.tables import TABLES

@@ -8,12 +8,13 @@ from datetime import date, timedelta
 
 import pyarrow as pa
 
-from insights_pipeline.intents.arrange import arranged
+from insights_pipeline.intents.arrangement.arrange import arranged
 from insights_pipeline.intents.classify import Classifier, Verdict
-from insights_pipeline.intents.corrections import corrected, rediscovery_asked
+from insights_pipeline.intents.corrections.correct import corrected, rediscovery_asked
+from insights_pipeline.intents.embedding.spaces import Space
+from insights_pipeline.intents.life.refresh import first_draft, refreshed
+from insights_pipeline.intents.life.window import WINDOW_DAYS
 from insights_pipeline.intents.model import LEARNING, READY, Draft, Model, learning, succeed
-from insights_pipeline.intents.refresh import first_draft, refreshed
-from insights_pipeline.intents.spaces import Space
 from insights_pipeline.intents.steering import UNSTEERED, Steering
 from insights_pipeline.intents.stored import (
     days_to_build,
@@ -27,7 +28,6 @@ from insights_pipeline.intents.stored import (
     texts_per_day,
 )
 from insights_pipeline.intents.vectors import Texts
-from insights_pipeline.intents.window import WINDOW_DAYS
 from insights_pipeline.lake import DayRange, Engine, Slice, rows_to_table
 from insights_pipeline.lake.tables import TABLES
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from insights_pipeline.intents.classify import Classifier
-from insights_pipeline.intents.labels import Label
+from insights_pipeline.intents.naming.labels import Label
 from insights_pipeline.intents.vectors import Halves, pack, unpack
 
 LEARNING, READY = "learning", "ready"

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from insights_pipeline.intents.arrangement.predefined import LOW_MARGIN
+from insights_pipeline.intents.embedding.text import one_line
 from insights_pipeline.intents.model import MERGED, RETIRED
-from insights_pipeline.intents.predefined import LOW_MARGIN
-from insights_pipeline.intents.text import one_line
 from insights_pipeline.lake import DayRange, Engine, Slice, load_sql
 
 TRAFFIC_DAYS = 7

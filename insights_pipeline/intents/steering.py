@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from insights_pipeline.intents.arrange import Category
-from insights_pipeline.intents.corrections import Edit
-from insights_pipeline.intents.naming import Namer
-from insights_pipeline.intents.spaces import WORDLLAMA, Embeddings
+from insights_pipeline.intents.arrangement.arrange import Category
+from insights_pipeline.intents.corrections.correct import Edit
+from insights_pipeline.intents.embedding.spaces import WORDLLAMA, Embeddings
+from insights_pipeline.intents.naming.namer import Namer
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from insights_pipeline.intents.attributes import attribute_columns
+from insights_pipeline.intents.embedding.spaces import WORDLLAMA, Embeddings, Space
 from insights_pipeline.intents.model import READY, Model
-from insights_pipeline.intents.spaces import WORDLLAMA, Embeddings, Space
 from insights_pipeline.intents.vectors import Halves, Texts, unpack
 from insights_pipeline.lake import DayRange, Engine, Lake, Slice, load_sql
 

@@ -15,7 +15,7 @@ from insights_pipeline.state.tables import INTENT_EDITS
 
 @dataclass(frozen=True, slots=True)
 class IntentEdit:
-    """One row of `intent_edits`. What `kind` and `payload` mean is known to `intents.corrections_edits`."""
+    """One row of `intent_edits`. What `kind` and `payload` mean is known to `intents.corrections.edits`."""
 
     edit_id: int
     at_ns: int

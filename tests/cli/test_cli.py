@@ -144,6 +144,8 @@ def test_the_doctor_checks_every_part_and_prints_json(home: Path) -> None:
         "disk",
         "engine",
         "embedder",
+        "llm",
+        "state",
         "prices",
         "dagster",
         "tables",

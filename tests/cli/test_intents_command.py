@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from insights_pipeline.cli.app import app
-from insights_pipeline.intents.corrections import edits_of
+from insights_pipeline.intents.corrections.correct import edits_of
 from insights_pipeline.intents.daily import classify_days, embed_days, update_model_days
 from insights_pipeline.intents.steering import Steering
 from insights_pipeline.lake import DayRange, DuckDBEngine, Lake, Slice, connect_with, engine_config

@@ -108,8 +108,8 @@ def test_intents_are_separable_by_meaning_but_not_trivially() -> None:
     """KMeans with the true k on mean-pooled static embeddings, on volumes as planned."""
     from sklearn.cluster import KMeans
 
-    from insights_pipeline.intents.evaluate import agreement
-    from insights_pipeline.intents.wordllama_space import fit_space
+    from insights_pipeline.intents.embedding.wordllama_space import fit_space
+    from insights_pipeline.intents.evaluation.evaluate import agreement
 
     random = Random(11)
     weights = [intent.per_day for intent in INTENTS]

@@ -8,12 +8,12 @@ from datetime import date
 from functools import cache
 from typing import Any
 
-from insights_pipeline.intents.corrections_edits import Edit, anchor_payload, edits_of
+from insights_pipeline.intents.corrections.edits import Edit, anchor_payload, edits_of
+from insights_pipeline.intents.embedding.spaces import Space
+from insights_pipeline.intents.embedding.wordllama_space import fit_space
+from insights_pipeline.intents.life.refresh import first_draft
 from insights_pipeline.intents.model import Draft, Intent, learning
-from insights_pipeline.intents.refresh import first_draft
-from insights_pipeline.intents.spaces import Space
 from insights_pipeline.intents.vectors import Texts
-from insights_pipeline.intents.wordllama_space import fit_space
 from tests.intents.streams import FIRST, stream
 
 NEXT = date(2026, 3, 10)

@@ -8,12 +8,12 @@ from itertools import product
 
 import numpy as np
 
-from insights_pipeline.intents.discover import form
-from insights_pipeline.intents.labels import label_groups
+from insights_pipeline.intents.discovery.discover import form
+from insights_pipeline.intents.embedding.spaces import Space
+from insights_pipeline.intents.embedding.wordllama_space import fit_space
 from insights_pipeline.intents.model import ACTIVE, Draft, Intent
-from insights_pipeline.intents.spaces import Space
+from insights_pipeline.intents.naming.labels import label_groups
 from insights_pipeline.intents.vectors import Texts
-from insights_pipeline.intents.wordllama_space import fit_space
 
 DAY = date(2026, 3, 2)
 

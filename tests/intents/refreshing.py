@@ -10,13 +10,13 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from insights_pipeline.intents.discover import form
-from insights_pipeline.intents.labels import label_groups
+from insights_pipeline.intents.discovery.discover import form
+from insights_pipeline.intents.embedding.spaces import WORDLLAMA, Space
+from insights_pipeline.intents.life.refresh import first_draft, refreshed
+from insights_pipeline.intents.life.window import WINDOW_DAYS
 from insights_pipeline.intents.model import ACTIVE, Draft, Intent, Model, learning, succeed
-from insights_pipeline.intents.refresh import first_draft, refreshed
-from insights_pipeline.intents.spaces import WORDLLAMA, Space
+from insights_pipeline.intents.naming.labels import label_groups
 from insights_pipeline.intents.vectors import Texts
-from insights_pipeline.intents.window import WINDOW_DAYS
 from tests.intents.streams import wording
 
 FIRST = date(2026, 1, 5)

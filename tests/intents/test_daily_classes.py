@@ -9,13 +9,13 @@ import pytest
 
 from insights_pipeline.intents import daily_classes
 from insights_pipeline.intents.daily_classes import classify_days, vectors_of
-from insights_pipeline.intents.discover import discover
+from insights_pipeline.intents.discovery.discover import discover
+from insights_pipeline.intents.embedding.wordllama_space import WordLlamaSpace
 from insights_pipeline.intents.model import Draft, Model, learning, succeed
 from insights_pipeline.intents.vectors import pack
-from insights_pipeline.intents.wordllama_space import WordLlamaSpace
 from insights_pipeline.lake import DayRange, DuckDBEngine, Slice, rows_to_table
+from tests.intents.samples import sample_of
 from tests.intents.streams import FIRST, trace, wording
-from tests.intents.test_discovery import sample_of
 
 INTENTS = ("order", "refund", "password", "invoice", "address")
 DAYS = DayRange(FIRST, FIRST + timedelta(days=1))

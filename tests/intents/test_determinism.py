@@ -17,9 +17,9 @@ _INTENTS = ("embedding_spaces", "trace_embeddings", "intent_models", "intents", 
 _DIGEST = """
 import hashlib, sys
 from datetime import date
-from insights_pipeline.intents.discover import discover
+from insights_pipeline.intents.discovery.discover import discover
 from insights_pipeline.intents.vectors import Texts
-from insights_pipeline.intents.wordllama_space import fit_space
+from insights_pipeline.intents.embedding.wordllama_space import fit_space
 from tests.intents.streams import stream
 
 rows = stream(3, 400, seed=4).traces.to_pylist()

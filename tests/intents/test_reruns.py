@@ -20,7 +20,10 @@ def day(offset: int) -> date:
 
 
 def late(engine: DuckDBEngine, offset: int, count: int, *, name: str = "late") -> None:
-    rows = [trace(day(offset), f"{name}-{number}", "i want a refund for the broken lamp") for number in range(count)]
+    rows = [
+        trace(day(offset), f"{name}-{number}", "i want a refund for the broken lamp")
+        for number in range(count)
+    ]
     engine.lake.append("traces", rows_to_table("traces", rows))
 
 

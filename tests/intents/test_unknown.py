@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from insights_pipeline.intents.classify import Classifier
-from insights_pipeline.intents.discover import discover
-from insights_pipeline.intents.evaluate import auroc
+from insights_pipeline.intents.discovery.discover import discover
+from insights_pipeline.intents.evaluation.evaluate import auroc
 from insights_pipeline.intents.unknown import UNKNOWN_SHARE, unknown_score
+from tests.intents.samples import DAY, clinc, sample_of
 from tests.intents.streams import wording
-from tests.intents.test_discovery import DAY, clinc, sample_of
 
 INTENTS = ("order", "refund", "password", "invoice", "address")
 

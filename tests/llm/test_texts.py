@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from insights_pipeline.llm import fenced_prompt, has_link, plain, visible
 
-PACKAGE = "insights_pipeline.intents"
+PACKAGE = "insights_pipeline.intents.naming"
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_texts_that_are_no_unicode_make_a_prompt_all_the_same() -> None:
 
 def test_nothing_imports_litellm_before_there_is_a_question() -> None:
     code = (
-        "import sys; import insights_pipeline.intents.naming_llm, insights_pipeline.llm as llm; "
+        "import sys; import insights_pipeline.intents.naming.language_model, insights_pipeline.llm as llm; "
         "llm.LlmClient(llm.LlmConfig('openai/x')); assert 'litellm' not in sys.modules"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
