@@ -100,7 +100,6 @@ class Endpoint:
             handler.close_connection = True
             handler.connection.close()
             return
-        body = reply.body if reply.body is not None else _completion(request, reply)
         handler.send_response(reply.status)
         handler.send_header("content-type", "application/json")
         for name, value in reply.headers.items():
@@ -113,6 +112,7 @@ class Endpoint:
                 handler.wfile.write(b" ")
                 handler.wfile.flush()
             return
+        body = reply.body if reply.body is not None else _completion(request, reply)
         handler.send_header("content-length", str(len(body)))
         handler.end_headers()
         handler.wfile.write(body)

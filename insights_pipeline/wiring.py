@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 from insights_pipeline.settings import settings
@@ -12,8 +14,9 @@ if TYPE_CHECKING:
     from insights_pipeline.intents.steering import Steering
     from insights_pipeline.llm import Budget, LlmConfig
     from insights_pipeline.state import State
+    from insights_pipeline.traces.redaction import Redactor
 
-_LEAVES = ("email", "phone", "card", "key", "ip")  # redacted, at least, in what a model is sent
+_LEAVES = ("email", "phone", "card", "key", "ip")  # redacted, at least, in what leaves the machine
 
 
 def state() -> State:
@@ -21,6 +24,27 @@ def state() -> State:
     from insights_pipeline.state import State
 
     return State(settings().state_url.get_secret_value())
+
+
+def outbound() -> Callable[[str], str]:
+    """What goes over every text before it leaves the machine: all that is blotted out on the way in, and `_LEAVES`.
+
+    It is made for the first text: most runs send none, and a pipeline for names takes seconds to load.
+    """
+    config = settings()
+
+    @cache
+    def made() -> Redactor:
+        from insights_pipeline.traces.redaction import Redactor
+        from insights_pipeline.traces.redaction_names import presidio
+
+        names = presidio(config.redact_names_model) if config.redact_names_model else None
+        return Redactor(sorted({*_LEAVES, *config.redact}), patterns=config.redact_patterns, names=names)
+
+    def redact(text: str) -> str:
+        return made()(text)
+
+    return redact
 
 
 def embeddings() -> Embeddings:
@@ -33,6 +57,7 @@ def embeddings() -> Embeddings:
         config.embedding,
         api_base=config.embedding_api_base,
         api_key=key.get_secret_value() if key else None,
+        redact=outbound(),
     )
 
 
@@ -61,15 +86,12 @@ def namer() -> LlmNamer | None:
     from insights_pipeline.intents.naming.language_model import LlmNamer
     from insights_pipeline.llm import LlmClient
     from insights_pipeline.state import StoredAnswers
-    from insights_pipeline.traces.redaction import Redactor
 
     model = language_model()
     if model is None:
         return None
-    config = settings()
     client = LlmClient(model[0], budget=model[1], cache=StoredAnswers(state()))
-    redact = Redactor(sorted({*_LEAVES, *config.redact}), patterns=config.redact_patterns)
-    return LlmNamer(client, redact=redact)
+    return LlmNamer(client, redact=outbound())
 
 
 def steering(namer: LlmNamer | None = None) -> Steering:

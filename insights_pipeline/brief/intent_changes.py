@@ -51,7 +51,7 @@ def changes_line(events: Sequence[Mapping[str, Any]], escape: Callable[[str], st
             case "moved" if event.get("to"):
                 text = f"{name} moved to {quoted(event.get('to'))}"
             case "moved":
-                text = f"traces moved to {name}"
+                text = f"traces {'no longer ' * bool(event.get('undone'))}moved to {name}"
             case _:
                 text = f"{name} asked again"
         who = event.get("by")

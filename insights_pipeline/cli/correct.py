@@ -10,6 +10,7 @@ from insights_pipeline.cli.correcting import BY, INTENT, keep, login, look, news
 from insights_pipeline.cli.output import JSON, fail, open_engine, parse_day, print_json, table
 
 if TYPE_CHECKING:
+    from insights_pipeline.cli.correcting import Seen
     from insights_pipeline.intents.corrections.edits import Part
 
 
@@ -198,9 +199,17 @@ def edits(
     if as_json:
         print_json(rows)
         return
+    if not rows:
+        typer.echo("no edits")
+        return
     columns = [("edit", "right"), ("state", "left"), ("what", "left"), ("by", "left"), ("at", "right")]
-    cells = [[row["edit"], row["state"], row["what"], row["by"], row["at"][:16]] for row in rows]
+    cells = [[row["edit"], _in_words(row), row["what"], row["by"], row["at"][:16]] for row in rows]
     table(f"{len(rows)} edit{'s' * (len(rows) != 1)}", columns, cells)
+
+
+def _in_words(row: dict[str, Any]) -> str:
+    """The state of an edit; of one that was taken back after it had come into the tables, what is pending."""
+    return "undone from the next run" if row["undone_by"] and row["state"] == "pending" else str(row["state"])
 
 
 def undo(
@@ -273,13 +282,15 @@ def rediscover(
         )
     except StateError as error:
         fail(str(error))
-    run = f"insights run --from {min(day, seen.preview.day)} --to {max(day, seen.preview.day)}"
+    newest = seen.preview.day
+    run = f"insights run --from {day} --to {newest}" if day <= newest else None
     told = {"edit": edit.edit_id, "kind": "rediscover", "by": who, "from": str(day), "apply_to_past": run}
     if as_json:
         print_json(told)
         return
     typer.echo(f"Edit {edit.edit_id}: intents are found anew on the first day that is run at or after {day}.")
-    typer.echo(f"To do it now: `{run}`. To take it back before: `insights intents undo {edit.edit_id}`.")
+    now = f"To do it now: `{run}`. " if run else f"The newest day with intents is {newest}. "
+    typer.echo(f"{now}To take it back before: `insights intents undo {edit.edit_id}`.")
 
 
 def register(app: typer.Typer) -> None:
@@ -289,14 +300,31 @@ def register(app: typer.Typer) -> None:
 
 
 def _set(kind: str, reference: str, value: dict[str, Any], by: str | None, as_json: bool) -> None:
-    from insights_pipeline.intents.corrections.edits import visible
+    from insights_pipeline.intents.corrections.edits import MAX_DESCRIPTION, MAX_NAME, visible
 
-    if any(not visible(text, 80) for text in value.values()):
-        fail("the text has no visible character")
+    most = MAX_DESCRIPTION if kind == "describe" else MAX_NAME
+    for text in value.values():
+        if not visible(text, most):
+            fail("the text has no visible character")
+        if len(" ".join(text.split())) > most:
+            fail(f"the text has {len(text):,} characters: at most {most:,} are kept")
     engine = open_engine()
     seen = look(engine, None)
     found = seen.living(reference)
+    if kind == "rename":
+        _refuse_taken(seen, found.intent_id, visible(value["name"], most))
     keep(engine, seen, kind, {"intent": seen.anchor(found), **value}, by=by, as_json=as_json)
+
+
+def _refuse_taken(seen: Seen, intent_id: str, name: str) -> None:
+    """Two intents of one name could not be told apart, in a list as little as in a brief."""
+    assert seen.preview is not None
+    for other in seen.preview.model.living:
+        if other.intent_id != intent_id and other.name.casefold() == name.casefold():
+            fail(
+                f"“{other.name}” is the name of {other.intent_id} already: choose another, or make them one with "
+                f"`insights intents merge {intent_id} --into {other.intent_id}`"
+            )
 
 
 def _parts(given: list[str]) -> list[Part]:

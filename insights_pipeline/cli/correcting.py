@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 BY = typer.Option(None, "--by", help="Who says so; default: the login name.")
 INTENT = typer.Argument(..., help="Id, slug, name, or the beginning of one.")
 
+_BESIDE = frozenset({"edit", "by", "name", "into_name"})  # a later name does not make an event another one
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -81,20 +83,14 @@ def look(engine: DuckDBEngine, day: date | None, *more: Any) -> Seen:
     """The edits (and those rows that might come to them) over the model of a day, the newest by default."""
     from insights_pipeline.intents.corrections.correct import edits_of
     from insights_pipeline.intents.corrections.view import preview
-    from insights_pipeline.intents.embedding.spaces import Embeddings
-    from insights_pipeline.settings import settings
     from insights_pipeline.state import StateError, intent_edits
+    from insights_pipeline.wiring import embeddings
 
-    config = settings()
     try:
         edits = edits_of([*intent_edits(open_state()), *more])
     except StateError as error:
         fail(str(error))
-    key = config.embedding_api_key
-    embeddings = Embeddings(
-        config.embedding, config.embedding_api_base, None if key is None else key.get_secret_value()
-    )
-    return Seen(edits, preview(engine.lake, edits, embeddings=embeddings, day=day))
+    return Seen(edits, preview(engine.lake, edits, embeddings=embeddings(), day=day))
 
 
 def keep(
@@ -135,7 +131,7 @@ def news(before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]) 
     """What is told now and was not before, whoever says so by whichever edit."""
 
     def said(event: Mapping[str, Any]) -> str:
-        return str(sorted((key, str(value)) for key, value in event.items() if key not in ("edit", "by")))
+        return str(sorted((key, str(value)) for key, value in event.items() if key not in _BESIDE))
 
     known = {said(event) for event in before}
     return [dict(event) for event in now if said(event) not in known]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 import typer
-from click.core import ParameterSource
 
 from insights_pipeline.cli import correct, evaluate
 from insights_pipeline.cli.correcting import look, shown_day
@@ -16,11 +15,20 @@ if TYPE_CHECKING:
 
 _DAY = typer.Option(None, "--date", help="Day (YYYY-MM-DD, today, yesterday); default: the newest.")
 _CATEGORY = typer.Option(None, "--category", help="Only intents of this category (begins with).")
-_STATUS = typer.Option(None, "--status", help="Only those of this status.", case_sensitive=False)
+_STATUS = typer.Option(
+    None,
+    "--status",
+    metavar="STATUS",
+    help="Only emerging, active, fading, retired or merged ones.",
+    case_sensitive=False,
+)
 _ALL = typer.Option(False, "--all", help="Also retired and merged intents.")
 _Status = Literal["emerging", "active", "fading", "retired", "merged"]
 _GONE = ("retired", "merged")
 _LINEAGE_DAYS = 30
+_NAME_WIDTH, _CATEGORY_WIDTH = 32, 24
+_GAP = 2  # between columns
+_LEAST_SAID, _MOST_SAID = 16, 110  # characters of what people say; with less room it is left out
 _NO_MODEL = "there is no intent model yet: bring traces with `insights ingest`, then `insights run`"
 
 app = typer.Typer(
@@ -58,8 +66,9 @@ def root(
     if context.invoked_subcommand is None:
         list_(day=day, category=category, status=status, every=every, as_json=as_json)
         return
-    asked = [one for one in context.params if context.get_parameter_source(one) is ParameterSource.COMMANDLINE]
-    if asked:  # a script that asked for JSON must not be given a table
+    sources = [context.get_parameter_source(option) for option in context.params]
+    if any(source is not None and source.name == "COMMANDLINE" for source in sources):
+        # a script that asked for JSON must not be given a table
         fail(f"options come after the verb: `insights intents {context.invoked_subcommand} …`")
 
 
@@ -89,7 +98,10 @@ def list_(
     if found["status"] == "learning":
         typer.echo(f"learning ({found['traces_seen']} of {found['bootstrap_traces']})")
         return
-    _list_table(found, rows)
+    if not rows:
+        typer.echo(f"no such intents on {found['date']}")
+        return
+    _list_table(found, rows, whole=category is None and status is None)
 
 
 @app.command("show")
@@ -156,6 +168,9 @@ def events(
     if as_json:
         print_json(told)
         return
+    if not told:
+        typer.echo(f"no events, {days}")
+        return
     rows = [[event["date"], event["kind"], words_of(event)] for event in told]
     table(f"{len(rows)} events, {days}", [("day", "right"), ("what", "left"), ("", "left")], rows)
 
@@ -184,38 +199,67 @@ def _wanted(row: dict[str, Any], category: str | None, status: str | None, every
     return every or row["status"] not in _GONE
 
 
-def _list_table(found: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+def _list_table(found: dict[str, Any], rows: list[dict[str, Any]], *, whole: bool) -> None:
+    """One line an intent, whatever the width; `whole`: nothing is left out, so what has no intent is told too."""
     from insights_pipeline.cli.show import shorten
-    from insights_pipeline.intents.show import trend_words
 
-    columns = [
-        ("intent", "left"),
-        ("category", "left"),
-        ("status", "left"),
-        ("trend", "left"),
-        ("traces, 7 days", "right"),
-        ("share", "right"),
-        ("what people say", "left"),
-    ]
-    cells = [
+    cells: list[list[str]] = [
         [
-            shorten(row["name"], 60),
-            shorten(row["category"], 40),
-            row["status"] if row["status"] != "merged" else f"in {shorten(row['merged_into_name'], 40)}",
-            trend_words(row),
-            row["traces"],
+            shorten(row["name"], _NAME_WIDTH) or "–",
+            shorten(row["category"], _CATEGORY_WIDTH) or "–",
+            _state(row),
+            f"{row['traces']:,}",
             f"{100 * row['share']:.0f} %",
-            shorten(row["description"], 110),
+            _said(row["description"] or ""),
         ]
         for row in rows
     ]
-    table(f"{len(rows)} intents on {found['date']}", columns, cells)
+    without = [("unknown: like no intent", "unknown"), ("no text, or before discovery", "unanswered")]
+    for words, kind in without if whole else []:
+        part = found[kind]
+        if part["traces"] or kind == "unknown":
+            cells.append([words, "–", "–", f"{part['traces']:,}", f"{100 * part['share']:.0f} %", ""])
+    columns = [
+        ("intent", "left"),
+        ("category", "left"),
+        ("state", "left"),
+        ("traces", "right"),
+        ("share", "right"),
+        ("what people say", "left"),
+    ]
+    taken = sum(
+        max([len(columns[place][0]), *(len(row[place]) for row in cells)]) + _GAP
+        for place in range(len(columns) - 1)
+    )
+    room = console().width - taken
+    if room >= _LEAST_SAID:
+        cells = [[*row[:-1], shorten(row[-1], min(room, _MOST_SAID)) or ""] for row in cells]
+    else:
+        columns, cells = columns[:-1], [row[:-1] for row in cells]
+    title = f"{len(rows)} intent{'s' * (len(rows) != 1)} on {found['date']}; traces of 7 days"
+    table(title, columns, cells)
     if found["pending"]:
         count = len(found["pending"])
         console().print(
             f"With {count} change{'s' * (count != 1)} by people that the tables show from the next run "
             "(`insights intents edits`)."
         )
+
+
+def _state(row: dict[str, Any]) -> str:
+    """The status where it is not the usual one, else the trend."""
+    from insights_pipeline.cli.show import shorten
+    from insights_pipeline.intents.show import trend_words
+
+    if row["status"] == "merged":
+        return f"in {shorten(row['merged_into_name'], _NAME_WIDTH)}"
+    pinned = ", pinned" * bool(row["pinned"])
+    return (trend_words(row) if row["status"] == "active" else str(row["status"])) + pinned
+
+
+def _said(description: str) -> str:
+    """What people say, without what the heading says already."""
+    return description.removeprefix("People ask: ")
 
 
 correct.register(app)

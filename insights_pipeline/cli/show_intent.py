@@ -55,8 +55,10 @@ def words_of(event: Mapping[str, Any]) -> str:
         case "split" if event.get("parts"):
             parts = ", ".join(_quoted(part.get("name")) for part in event["parts"])
             text = f"{name} is divided: {parts} on its own"
+        case "moved" if "traces" in event and event.get("undone"):
+            text = f"{_traces(event['traces'])} moved to {name} may go elsewhere again"
         case "moved" if "traces" in event:
-            text = f"{event['traces']} trace(s) belong to {name}, and those like them"
+            text = f"{_traces(event['traces'])} and those like them belong to {name}"
         case "moved":
             text = f"{name} is in the category {_quoted(event.get('to'))}"
         case "described":
@@ -69,7 +71,11 @@ def words_of(event: Mapping[str, Any]) -> str:
             text = f"edit {event.get('edit')} waits: {shorten(str(event.get('why')), 160)}"
         case _:
             told = {"kind", "intent_id", "name", "date", "by", "edit", "undone"}
-            more = [f"{key} {_plain(value)}" for key, value in sorted(event.items()) if key not in told]
+            more = [
+                f"{key.replace('_', ' ')} {_plain(value)}"
+                for key, value in sorted(event.items())
+                if key not in told
+            ]
             text = ": ".join(filter(None, [name if event.get("name") else "", ", ".join(more)]))
     who = event.get("by")
     return f"{text} ({shorten(str(who), 40)})" if who else text
@@ -88,7 +94,7 @@ def edit_words(edit: Edit) -> str:
         case "move":
             return f"move {names} to the category {_quoted(edit.text)}"
         case "move_traces":
-            return f"move {len(edit.traces)} trace(s) to {names}"
+            return f"move {_traces(len(edit.traces))} to {names}"
         case "merge":
             return f"merge {names} into {_quoted(edit.into.name if edit.into else None)}"
         case "split":
@@ -183,6 +189,10 @@ def _section(title: str, lines: list[str]) -> None:
 
 def _quoted(text: object) -> str:
     return f"“{shorten(str(text or '–'), 80)}”"
+
+
+def _traces(count: int) -> str:
+    return f"{count} trace{'s' * (count != 1)}"
 
 
 def _plain(value: object) -> str:

@@ -104,7 +104,7 @@ class Classifier:
         # Rows are held against the exemplars of their candidates only, intent by intent: with 50 intents a
         # sixteenth of all products.
         count = min(_CANDIDATES, to_centroids.shape[1])
-        candidates = np.argpartition(-to_centroids, count - 1, axis=1)[:, :count].ravel()
+        candidates = _nearest(to_centroids, count).ravel()
         by_column = np.argsort(candidates, kind="stable")
         starts = np.searchsorted(candidates[by_column], np.arange(to_centroids.shape[1] + 1))
         scores = np.empty(len(candidates))
@@ -120,6 +120,16 @@ class Classifier:
                 left[mine] -= 1
             scores[pairs] = _top_mean(similar, left)
         return np.asarray(scores.reshape(-1, count).max(axis=1))
+
+
+def _nearest(similar: Floats, count: int) -> NDArray[np.int64]:
+    """Columns (n, count) of the largest values of every row, the first of equals: of so few faster than to sort."""
+    left, rows = similar.copy(), np.arange(len(similar))
+    found = np.empty((len(similar), count), dtype=np.int64)
+    for place in range(count):
+        found[:, place] = left.argmax(axis=1)
+        left[rows, found[:, place]] = -np.inf
+    return found
 
 
 def _allowance(exemplars: Floats, bounds: NDArray[np.int64]) -> Floats:

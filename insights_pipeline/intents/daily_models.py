@@ -109,7 +109,8 @@ class _Window:
     def upto(self, day: date, model: Model) -> list[tuple[Texts, Verdict]]:
         first = day - timedelta(days=WINDOW_DAYS - 1)
         if self.read_until is None or self.read_until < day:
-            self._read(first if self.read_until is None else day, day)
+            # not from `day` on: the window was not asked for on a day on which intents were discovered anew
+            self._read(first if self.read_until is None else self.read_until + timedelta(days=1), day)
         for known in [known for known in self.texts if known < first]:
             del self.texts[known]
             self.verdicts.pop(known, None)
@@ -212,8 +213,8 @@ class _Fold:
     def _discovered(self, day: date, space: Space, seen: int) -> Model:
         texts = reservoir(self.engine, day, seed=self.seed, attributes=self.steering.attributes)
         sample = texts_of(texts, space)
-        if len(sample) < _LEAST:
-            return learning(seen)
+        if len(sample) < _LEAST:  # what is known stays, though its texts may be gone
+            return replace(self.model, traces_seen=seen, events=()) if self.model.intents else learning(seen)
         before = replace(self.model, status=LEARNING)
         draft = first_draft(
             before, sample, space=space, day=day, seed=self.seed, granularity=self.steering.granularity

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from insights_pipeline.llm.errors import MalformedError
+from insights_pipeline.llm.transport import LONGEST
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
-_LONGEST = 200_000  # characters
 _STARTS = 200  # braces at which an object is looked for
 _ERRORS = 8
 
@@ -23,16 +23,16 @@ def parse(text: str, schema: type[Answer]) -> Answer:
     Raises MalformedError, whose text tells what is wrong where, without any of the values.
     """
     # what a reasoning model thinks aloud is not its answer
-    _, _, said = text[:_LONGEST].rpartition("</think>")
-    wrong = "there is no JSON object"
+    _, _, said = text[:LONGEST].rpartition("</think>")
+    wrong = ""  # with the first object, which is the outermost one: those inside it are something else
     for found in _objects(said):
         try:
             return schema.model_validate(found)
         except ValidationError as error:
-            wrong = _told(error)
+            wrong = wrong or _told(error)
         except RecursionError:
-            wrong = "it is nested too deeply"
-    raise MalformedError(wrong)
+            wrong = wrong or "it is nested too deeply"
+    raise MalformedError(wrong or "there is no JSON object")
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:

@@ -41,6 +41,7 @@ _FINAL = frozenset({401, 402, 403, 404})  # it will not know us or the model any
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 _SHOWN = 4_000  # characters of a malformed answer that the model is shown again
+_MORE_ROOM = 4  # times the tokens asked for, for models whose thoughts count as their answer
 
 
 @dataclass(slots=True)
@@ -72,6 +73,7 @@ class LlmClient:
         self._in_a_row = 0
         self._given_up = False
         self._bare = False
+        self._room, self._room_was_tried = 1, False
         self._counts: Counter[str] = Counter()
         self._failures: Counter[str] = Counter()
         self._seconds = 0.0
@@ -135,7 +137,7 @@ class LlmClient:
         self, prompt: Prompt, schema: type[Answer], max_tokens: int, began: float
     ) -> tuple[Answer, str, _Use]:
         use = _Use()
-        text = self._text(prompt.messages, max_tokens, began, use)
+        text = self._whole(prompt.messages, max_tokens, began, use)
         try:
             return parse(text, schema), text, use
         except MalformedError as error:
@@ -147,8 +149,25 @@ class LlmClient:
             {"role": "assistant", "content": text[:_SHOWN]},
             {"role": "user", "content": again},
         ]
-        text = self._text(messages, max_tokens, began, use)
+        text = self._whole(messages, max_tokens, began, use)
         return parse(text, schema), text, use
+
+    def _whole(self, messages: Messages, max_tokens: int, began: float, use: _Use) -> str:
+        """What the model wrote; the first answer of a run that is cut is asked for once more, with more room."""
+        # If that helps, all later ones get as much: how long a model thinks cannot be known beforehand.
+        try:
+            return self._text(messages, self._room * max_tokens, began, use)
+        except TruncatedError:
+            if self._room_was_tried:
+                raise
+        self._room_was_tried = True
+        self._counts["retries"] += 1
+        try:
+            text = self._text(messages, _MORE_ROOM * max_tokens, began, use)
+        except LlmError:  # some models take no such length, and the budget may not either
+            raise TruncatedError from None
+        self._room = _MORE_ROOM
+        return text
 
     def _text(self, messages: Messages, max_tokens: int, began: float, use: _Use) -> str:
         """What the model wrote, whole; raises what keeps it from that."""

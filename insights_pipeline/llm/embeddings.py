@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insights_pipeline.llm.quiet import litellm
-from insights_pipeline.llm.transport import failure_of
+from insights_pipeline.llm.transport import failure_of, within
 
 MAX_CHARS = (
     2_000  # of one text: stays below the shortest limit in use (512 tokens are cut by the models themselves)
@@ -61,8 +61,9 @@ class EmbeddingApi:
 
     def _encoded(self, batch: list[str]) -> NDArray[np.float32]:
         why = ""
+        litellm()  # the seconds of its import are not the service's
         for pause in (*self._pauses(), None):
-            found, after_s = self._ask(batch)
+            found, after_s = within(self.timeout_s, lambda: self._ask(batch)) or ("timeout", 0.0)
             if not isinstance(found, str):
                 return found
             why = found
@@ -122,7 +123,8 @@ def _vectors(answer: Any, count: int) -> NDArray[np.float32] | None:
         index = one["index"] if isinstance(one["index"], int) else place
         rows[index] = one["embedding"]
     try:
-        found = np.array(rows, dtype=np.float32)
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused below
+            found = np.array(rows, dtype=np.float32)
     except (TypeError, ValueError):  # a text without a vector, vectors of several lengths, words for numbers
         return None
     return found if found.ndim == 2 and found.shape[1] > 0 and np.isfinite(found).all() else None

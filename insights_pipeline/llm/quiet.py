@@ -25,6 +25,8 @@ def litellm() -> Any:
 def _loaded() -> Any:
     # else it fetches its price map from the network when it is imported
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+    # else it reads a file .env in a folder above its own: a run's environment would change in the middle of it
+    os.environ["LITELLM_MODE"] = "PRODUCTION"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import litellm as module

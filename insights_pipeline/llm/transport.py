@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any
+from typing import Any, TypeVar
 
 from insights_pipeline.llm.config import LlmConfig
 from insights_pipeline.llm.errors import (
@@ -23,6 +23,9 @@ from insights_pipeline.llm.errors import (
 )
 from insights_pipeline.llm.quiet import litellm
 
+Got = TypeVar("Got")
+
+LONGEST = 200_000  # characters of an answer that are looked at and kept
 _NO_KEY = "none"  # what a local server without keys is shown: the client insists on one
 
 
@@ -55,15 +58,21 @@ def send(
     What litellm raises is turned into a value here and goes no further: its texts and its frames hold the prompt and
     the key.
     """
-    # A service that sends a byte of white space now and then never lets a read time out, so the time is kept here.
-    answered: SimpleQueue[Reply | Failure] = SimpleQueue()
-    Thread(
-        target=lambda: answered.put(_ask(config, messages, max_tokens, bare)), name="llm-request", daemon=True
-    ).start()
+    got = within(within_s, lambda: _ask(config, messages, max_tokens, bare))
+    return Failure(TimedOutError(), retry=True, used=True) if got is None else got
+
+
+def within(seconds: float, ask: Callable[[], Got]) -> Got | None:
+    """What `ask`, which never raises, gives; None when that takes longer. A thread of its own is left behind then.
+
+    A service that sends a byte of white space now and then never lets a read time out, so the time is kept here.
+    """
+    answered: SimpleQueue[Got] = SimpleQueue()
+    Thread(target=lambda: answered.put(ask()), name="llm-request", daemon=True).start()
     try:
-        return answered.get(timeout=within_s)
+        return answered.get(timeout=seconds)
     except Empty:
-        return Failure(TimedOutError(), retry=True, used=True)
+        return None
 
 
 def _ask(
@@ -109,9 +118,13 @@ def _reply(answer: Any) -> Reply | Failure:
     prompt, completion = (_count(getattr(usage, f"{of}_tokens", None)) for of in ("prompt", "completion"))
     if not prompt:  # litellm says 0 where the service says nothing
         prompt = completion = None
-    return Reply(
-        said if isinstance(said, str) else "", str(choice.finish_reason), refused, prompt, completion
-    )
+    text = _storable(said) if isinstance(said, str) else ""
+    return Reply(text, str(choice.finish_reason), refused, prompt, completion)
+
+
+def _storable(text: str) -> str:
+    """The text as any database and request takes it: of bounded length, without halves of characters and NUL."""
+    return text[:LONGEST].encode(errors="replace").decode().replace("\x00", "")
 
 
 def _count(value: object) -> int | None:

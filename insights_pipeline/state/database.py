@@ -96,7 +96,9 @@ class State:
             yield
         except DBAPIError as error:
             # the driver's own words, once they can hold no secret; never the statement with its values
-            raise StateError(f"{self.where}: {_without(str(error.orig), self._url)}") from None
+            said = _without(str(error.orig), self._url)
+            remedy = ": another process is writing to it, try again" if said == "database is locked" else ""
+            raise StateError(f"{self.where}: {said}{remedy}") from None
         except ModuleNotFoundError as error:
             raise StateError(
                 f"{self.where}: {error.name} is not installed: pip install 'insights-pipeline[postgres]'"

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
+from insights_pipeline.cli import intents, output
 from insights_pipeline.cli.app import app
 from insights_pipeline.intents.corrections.correct import edits_of
 from insights_pipeline.intents.daily import classify_days, embed_days, update_model_days
@@ -90,6 +92,71 @@ def test_the_bare_command_is_the_list(home: Path) -> None:
     bare = insights()
     assert bare.exit_code == 0 and bare.stdout == insights("list").stdout
     assert f"intents on {MADE.days.last}" in bare.stdout
+
+
+def test_the_list_is_one_line_an_intent_and_says_what_has_none(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = ids_of()[0]
+    told("rename", first, "Where is " + "my " * 30 + "parcel")
+    rows = told("list")["intents"]
+    for width in (80, 100, 160):
+        monkeypatch.setattr(output, "console", lambda width=width: Console(width=width))
+        monkeypatch.setattr(intents, "console", lambda width=width: Console(width=width))
+        lines = [line.rstrip() for line in insights("list").stdout.splitlines()]
+        hint = next(place for place, line in enumerate(lines) if line.startswith("With 1 change"))
+        assert hint == 2 + len(rows) + 2  # title and heads, one line each, unknown, without a text
+        assert max(map(len, lines)) <= width
+        assert lines[2 + len(rows)].startswith("unknown: like no intent")
+        assert ("what people say" in lines[1]) == (width > 80)
+    assert "unknown" not in insights("list", "--status", "active").stdout
+
+
+def test_nothing_to_show_is_one_plain_line(home: Path) -> None:
+    assert insights("edits").stdout == "no edits\n"
+    assert insights("list", "--category", "whales").stdout == f"no such intents on {MADE.days.last}\n"
+    none = insights("events", "--from", "2020-01-01", "--to", "2020-01-02").stdout
+    assert none == "no events, 2020-01-01..2020-01-02\n"
+
+
+def test_an_undone_correction_that_the_tables_still_have_is_called_so(home: Path) -> None:
+    told("rename", ids_of()[0], "Parcels")
+    run(home)
+    told("undo", "1")
+    assert [row["state"] for row in told("edits")] == ["pending"]
+    assert "undone from the next run" in insights("edits").stdout
+    run(home)
+    assert told("edits") == []
+
+
+def test_options_before_a_verb_are_refused_instead_of_lost(home: Path) -> None:
+    lost = insights("--json", "edits")
+    assert lost.exit_code == 2 and "`insights intents edits …`" in lost.output
+    assert insights("--json").exit_code == 0
+    assert insights("list", "--status", "sleeping").exit_code == 2
+    assert insights("list", "--status", "ACTIVE").stdout == insights("list", "--status", "active").stdout
+
+
+def test_a_name_that_is_taken_or_too_long_is_refused(home: Path) -> None:
+    first, second = ids_of()[:2]
+    name = listed()[second]["name"]
+    taken = insights("rename", first, name.upper())
+    assert taken.exit_code == 2 and f"insights intents merge {first} --into {second}" in taken.output
+    long = insights("rename", first, "x" * 121)
+    assert long.exit_code == 2 and "at most 120" in long.output
+    assert insights("describe", first, "x" * 1_001).exit_code == 2
+    assert told("edits") == []
+
+
+def test_a_correction_calls_intents_by_the_names_that_people_gave_them(home: Path) -> None:
+    first, second = ids_of()[:2]
+    told("rename", first, "Parcels")
+    merged = told("merge", second, "--into", first)
+    assert [event["into_name"] for event in merged["will"]] == ["Parcels"]
+    again = told("rename", first, "Deliveries")
+    assert [(event["kind"], event["to"]) for event in again["will"]] == [("renamed", "Deliveries")]
+    facts = told("show", first)
+    assert (facts["nearest_id"] != second) or not facts["apart_from"]
 
 
 def test_looking_makes_no_database(home: Path) -> None:
@@ -174,6 +241,11 @@ def test_traces_are_moved_by_their_id(home: Path) -> None:
     run(home)
     given = engine_of(home).lake.read(Slice("trace_intents")).to_pylist()
     assert {row["nearest_intent_id"] for row in given if row["trace_id"] == trace_id} == {first}
+    again = told("undo", "1")
+    assert [(event["kind"], event["undone"]) for event in again["will"]] == [("moved", True)]
+    assert len(listed("--all")) == len(listed())  # what held the moved traces is gone
+    (home / "data/state.db").unlink()
+    assert insights("list").exit_code == 0
 
 
 def test_category_description_and_pin(home: Path) -> None:
@@ -210,6 +282,8 @@ def test_an_intent_is_named_by_id_slug_name_or_the_beginning_of_one(home: Path) 
     unclear = insights("show", "parcel")
     assert unclear.exit_code == 2
     assert all(row["intent_id"] in unclear.output for row in rows[:2])
+    inside = insights("show", "arcel b").output
+    assert inside.index("Parcel b") < inside.index("Parcel a")
     nothing = insights("show", "whales")
     assert nothing.exit_code == 2 and "Parcel a" in nothing.output
 
@@ -230,6 +304,7 @@ def test_rediscovery_is_stored_and_says_which_days_to_run(home: Path) -> None:
     assert [edit["state"] for edit in told("edits")] == ["pending"]
     told("undo", str(answer["edit"]))
     assert [edit["state"] for edit in told("edits", "--all")] == ["undone"]
+    assert told("rediscover", "--from", "2999-01-01")["apply_to_past"] is None
 
 
 def test_an_edit_can_be_undone_once_and_only_if_there_is_one(home: Path) -> None:
@@ -244,6 +319,7 @@ def test_an_edit_can_be_undone_once_and_only_if_there_is_one(home: Path) -> None
 def test_without_a_model_the_remedy_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("INSIGHTS_LAKE_URI", str(tmp_path / "lake"))
+    monkeypatch.setenv("INSIGHTS_STATE_URL", f"sqlite:///{tmp_path}/state.db")
     settings.cache_clear()
     for arguments in (["list"], ["show", "x"], ["events"], ["rename", "x", "y"], ["rediscover"]):
         result = insights(*arguments)

@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 
 from insights_pipeline.intents import daily_embeddings, daily_models
+from insights_pipeline.intents.corrections.edits import edits_of
 from insights_pipeline.intents.daily import classify_days, embed_days, update_model_days
+from insights_pipeline.intents.embedding.spaces import Embeddings
+from insights_pipeline.intents.steering import Steering
 from insights_pipeline.lake import DayRange, DuckDBEngine, Slice, rows_to_table
-from tests.intents.streams import FIRST, stream, trace
+from tests.intents.correcting import Row
+from tests.intents.streams import FIRST, Stream, stream, trace
 from tests.intents.test_daily import engine_at, filled, model, run, tables
 
 
@@ -214,3 +218,55 @@ def test_any_order_of_late_traces_partial_runs_and_ranges_ends_in_the_tables_of_
     run(engine, days, bootstrap=40)
     assert model(engine, days.last)["status"] == "ready"
     assert tables(engine) == tables(fresh(engine, tmp_path / "fresh", days, bootstrap=40))
+
+
+def test_a_discovery_asked_for_within_a_range_leaves_the_window_without_a_gap(tmp_path: Path) -> None:
+    """A range reads days ahead, and a day of discovery asks for none of them; single days read their own window."""
+    made = stream(21, 40, intents=("order", "refund", "password"))
+    rows = [Row(1, "rediscover", {"from": str(day(17))})]
+    steering = Steering(edits=edits_of(rows))
+    models = []
+    for name, runs in (("range", [made.days]), ("single", [DayRange.single(one) for one in made.days])):
+        engine = filled(tmp_path / name, made)
+        for some in runs:
+            embed_days(engine, some, bootstrap_traces=80, seed=0)
+            update_model_days(engine, some, bootstrap_traces=80, seed=0, steering=steering)
+        assert "rediscovered" in str(model(engine, day(17))["events"])
+        models.append(tables(engine))
+    assert models[0] == models[1]
+
+
+def test_days_of_one_trace_and_of_none_are_the_same_in_any_split_of_a_range(tmp_path: Path) -> None:
+    made = stream(12, 60, intents=("order", "refund", "password"))
+    of_days = made.traces.column("date").to_pylist()
+    rows = [row for row, one in enumerate(of_days) if one not in (day(5), day(6), day(8))]
+    rows += [of_days.index(day(6)), of_days.index(day(8))]
+    thin = Stream(made.traces.take(sorted(rows)), made.planted, made.days)
+    whole, split = filled(tmp_path / "whole", thin), filled(tmp_path / "split", thin)
+    run(whole, made.days, bootstrap=100)
+    for first, last in ((0, 4), (5, 5), (6, 9), (10, 11)):
+        run(split, DayRange(day(first), day(last)), bootstrap=100)
+    assert tables(whole) == tables(split)
+    assert model(whole, day(5))["version"] == model(whole, day(4))["version"]
+
+
+def test_another_embedder_within_the_history_gives_the_same_tables_in_one_range_and_day_by_day(
+    tmp_path: Path,
+) -> None:
+    """Vectors of the two have different lengths: nothing of the first may be held against the second."""
+    made = stream(12, 60, intents=("order", "refund", "password"), new="loyalty", new_from=4)
+    later = [day(one) for one in range(8, 12)]
+    found = []
+    for name, runs in (("range", [DayRange(day(8), day(11))]), ("single", list(map(DayRange.single, later)))):
+        engine = filled(tmp_path / name, made)
+        run(engine, DayRange(day(0), day(7)), bootstrap=100)
+        tfidf = Embeddings("tfidf")
+        for some in runs:
+            embed_days(engine, some, bootstrap_traces=100, seed=0, embeddings=tfidf)
+            steering = Steering(embeddings=tfidf)
+            update_model_days(engine, some, bootstrap_traces=100, seed=0, steering=steering)
+            classify_days(engine, some, embeddings=tfidf)
+        found.append(tables(engine))
+    spaces = [row["space"] for row in found[0]["intent_models"]]
+    assert spaces[7] != spaces[8] == spaces[11]
+    assert found[0] == found[1]

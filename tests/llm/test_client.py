@@ -5,6 +5,9 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import os
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -287,12 +290,11 @@ def test_a_model_that_stays_malformed_fails(text: str, server: Endpoint, client_
 @pytest.mark.parametrize(
     ("reply", "error"),
     [
-        (Reply('{"value": 42}', finish_reason="length"), TruncatedError),
         (Reply('{"value": 42}', finish_reason="content_filter"), RefusedError),
         (Reply(None, refusal="I cannot."), RefusedError),
     ],
 )
-def test_half_an_answer_and_a_refusal_are_no_answers(
+def test_a_refusal_is_no_answer(
     reply: Reply, error: type[LlmError], server: Endpoint, client_of: Asked
 ) -> None:
     server.script = lambda _: reply
@@ -383,3 +385,91 @@ def test_neither_key_nor_prompt_is_ever_told(
     captured = capfd.readouterr()
     told += [caplog.text, captured.out, captured.err]
     assert not [text for text in told if KEY in text or SECRET in text]
+
+
+def test_a_model_that_thinks_beyond_the_room_it_has_is_given_more_for_the_rest_of_the_run(
+    server: Endpoint, client_of: Asked
+) -> None:
+    server.script = lambda request: (
+        GOOD if request["max_tokens"] >= 400 else Reply("", finish_reason="length")
+    )
+    client = client_of()
+    assert ask(client) == 42
+    assert ask(client, Prompt("test-1", "Answer in JSON.", "And seven times eight?")) == 42
+    assert [request["max_tokens"] for request in server.requests] == [100, 400, 400]
+    assert client.spent.failures == {} and client.spent.retries == 1
+
+
+@pytest.mark.parametrize("wide", [Reply("{", finish_reason="length"), failing(400, "too many tokens")])
+def test_a_model_whom_more_room_does_not_help_gets_it_once(
+    wide: Reply, server: Endpoint, client_of: Asked
+) -> None:
+    server.script = lambda request: (
+        wide if request["max_tokens"] > 100 else Reply('{"value": 42}', finish_reason="length")
+    )
+    client = client_of()
+    for number in range(3):
+        with pytest.raises(TruncatedError):
+            ask(client, Prompt("test-1", "Answer in JSON.", f"What is {number} times seven?"))
+    assert {request["max_tokens"] for request in server.requests[-2:]} == {100}
+    assert client.spent.failures == {"truncated": 3}
+
+
+def test_more_room_is_not_taken_where_the_budget_has_none(server: Endpoint, client_of: Asked) -> None:
+    server.script = lambda _: Reply("{", finish_reason="length")
+    with pytest.raises(TruncatedError):
+        ask(client_of(budget=Budget(usd=None, tokens=400)))
+    assert server.calls == 1
+
+
+def test_an_answer_that_no_database_takes_is_kept_as_one_that_every_database_takes(
+    server: Endpoint, client_of: Asked
+) -> None:
+    class Kept(MemoryCache):
+        def put(self, key: str, value: str, **more: Any) -> None:
+            assert "\x00" not in value and len(value.encode("utf-8")) < 1_000_000
+            super().put(key, value, **more)
+
+    server.script = lambda _: Reply('\ud800 \x00 {"value": 42}' + " \udc00" * 300_000)
+    cache = Kept()
+    assert ask(client_of(cache=cache)) == 42
+    assert ask(client_of(cache=cache)) == 42
+    assert server.calls == 1
+
+
+def test_a_malformed_answer_with_half_characters_can_be_shown_again(
+    server: Endpoint, client_of: Asked
+) -> None:
+    server.script = in_turn(Reply('\ud800 {"value": "many"}'), GOOD)
+    assert ask(client_of()) == 42
+    assert server.calls == 2
+
+
+def test_what_is_wrong_is_told_of_the_whole_answer_and_not_of_an_object_inside_it(
+    server: Endpoint, client_of: Asked
+) -> None:
+    server.script = in_turn(Reply('{"value": {"inner": {"more": 1}}}'), GOOD)
+    ask(client_of())
+    assert "value: int_type" in server.requests[1]["messages"][3]["content"]
+
+
+def test_nothing_is_logged_and_no_environment_is_read_even_where_libraries_are_told_to(
+    server: Endpoint,
+) -> None:
+    program = (
+        "import os, sys\n"
+        "from insights_pipeline.llm import Budget, LlmClient, LlmConfig, Prompt\n"
+        "from pydantic import BaseModel\n"
+        "class Number(BaseModel):\n    value: int\n"
+        f"config = LlmConfig('openai/gpt-4.1-mini', api_base={server.url!r}, api_key={KEY!r})\n"
+        f"got = LlmClient(config).complete(Prompt('t', 'Answer in JSON.', {SECRET!r}), Number, max_tokens=50)\n"
+        "assert got.value == 42 and os.environ['LITELLM_MODE'] == 'PRODUCTION'\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "LITELLM_LOG": "DEBUG", "OPENAI_LOG": "debug", "HTTPX_LOG_LEVEL": "debug"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert KEY not in done.stdout + done.stderr
+    assert SECRET not in done.stdout + done.stderr

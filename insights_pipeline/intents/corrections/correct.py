@@ -62,10 +62,20 @@ def _take_back(work: Work, in_force: set[str]) -> None:
     """Undo what edits made that are no longer in force; what they only set is settled with the fields."""
     for edit_id in sorted(work.ledger.applied.keys() - in_force, key=int):
         made = work.ledger.applied.pop(edit_id)
-        for stand_in in made.get("stand_ins", []):
-            work.intents.pop(stand_in, None)
+        _send_back(work, made.get("stand_ins", []), edit_id)
         if "made" in made and made["parent"] in work.intents:
             _join(work, made, edit_id)
+
+
+def _send_back(work: Work, stand_ins: Sequence[str], edit_id: str) -> None:
+    """Moved traces, and those like them, go to whichever intent is nearest again."""
+    gone = [work.intents.pop(one) for one in stand_ins if one in work.intents]
+    targets = {str(one.merged_into) for one in gone} & work.intents.keys()
+    for target in sorted(targets):
+        traces = sum(one.size for one in gone if one.merged_into == target)
+        work.tell(
+            "moved", target, traces=traces, edit=int(edit_id), by=work.undone_by.get(edit_id), undone=True
+        )
 
 
 def _join(work: Work, made: Mapping[str, Any], edit_id: str) -> None:

@@ -20,11 +20,18 @@ def settle_merges(work: Work, merges: Sequence[Merge]) -> None:
         if intent.status == MERGED and intent.merged_into and one not in work.ledger.merged
     }
     wanted, whose = wanted_merges(found, merges)
+    ends: dict[
+        str, str | None
+    ] = {}  # wholes that were parts until now, and who took the edit back that made them so
     for intent_id in sorted((work.ledger.merged.keys() | found.keys()) - wanted.keys()):
-        _set_free(work, intent_id, wanted)
+        of_edit = str(work.ledger.merged.get(intent_id, {}).get("edit"))
+        if not _set_free(work, intent_id, wanted) and of_edit in work.undone_by:
+            ends[intent_id] = work.undone_by[of_edit]
     for intent_id, into in sorted(wanted.items()):
-        if intent_id in whose:
-            _merge(work, intent_id, into, whose[intent_id], wanted)
+        if intent_id in whose and _merge(work, intent_id, into, whose[intent_id], wanted) and into in ends:
+            work.tell(
+                "merged", intent_id, into=into, into_name=work.intents[into].name, by=ends[into], undone=True
+            )
 
 
 def wanted_merges(
@@ -63,37 +70,43 @@ def _whole(into: Mapping[str, str], one: str) -> str:
     return next(reversed(_wholes(into, one)), one)
 
 
-def _merge(work: Work, intent_id: str, into: str, edit: Edit, wanted: Mapping[str, str]) -> None:
+def _merge(work: Work, intent_id: str, into: str, edit: Edit, wanted: Mapping[str, str]) -> bool:
+    """Whether this is another merge than before, by an edit that was told already."""
     intent = work.intents[intent_id]
     if intent_id not in work.ledger.merged:
         status = ACTIVE if intent.status in (MERGED, EMERGING) else intent.status
         work.ledger.merged[intent_id] = {"status": status}
     work.ledger.merged[intent_id]["edit"] = edit.edit_id
     if (intent.status, intent.merged_into) == (MERGED, into):
-        return
+        return False
     work.merge_into(intent_id, into)
     was = intent.merged_into
     if was is not None and _whole(wanted, was) != _whole(wanted, into):
         work.redefined(was)  # it loses what was part of it
     if edit.edit_id not in work.fresh:
-        return
+        return True
     if work.intents[into].status == RETIRED:  # or all that becomes part of it would be given up with it
         work.intents[into] = replace(work.intents[into], status=ACTIVE)
     into_name = work.intents[into].name
     work.tell("merged", intent_id, into=into, into_name=into_name, by=edit.by, edit=edit.edit_id)
+    return False
 
 
-def _set_free(work: Work, intent_id: str, wanted: Mapping[str, str]) -> None:
-    """What was merged stands for itself again; traces of the time between cannot be told apart any more."""
+def _set_free(work: Work, intent_id: str, wanted: Mapping[str, str]) -> bool:
+    """What was merged stands for itself again; traces of the time between cannot be told apart any more.
+
+    False where it and what it was part of only change places.
+    """
     known = work.ledger.merged.pop(intent_id, {"status": ACTIVE, "edit": None})
     intent = work.intents.get(intent_id)
     if intent is None or intent.status != MERGED:
-        return
+        return True
     work.intents[intent_id] = replace(intent, status=known["status"], merged_into=None)
     was = str(intent.merged_into)
     if intent_id in _wholes(wanted, was):
-        return  # only turned around
+        return False
     work.redefined(intent_id)
     work.redefined(was)
     edit = known["edit"]
     work.tell("unmerged", intent_id, was_into=was, edit=edit, by=work.undone_by.get(str(edit)))
+    return True

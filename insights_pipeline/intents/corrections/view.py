@@ -89,7 +89,10 @@ def find_intent(intents: Sequence[Intent], reference: str) -> Intent:
             return found[0]
         if found:
             raise UnknownIntentError(f"{reference!r} may be {_listed(found)}: use the id or more of the name")
-    there = [one for one in intents if one.status not in (MERGED, RETIRED)]
+    there = sorted(
+        (one for one in intents if one.status not in (MERGED, RETIRED)),
+        key=lambda one: (wanted not in one.name.lower(), -one.size, one.intent_id),
+    )
     raise UnknownIntentError(f"there is no intent {reference!r}; there are {_listed(there)}")
 
 
@@ -136,7 +139,8 @@ def overlaid(found: Mapping[str, Any], seen: Preview) -> dict[str, Any]:
     Traffic of an intent that is about to be merged is already its target's.
     """
     now = {one.intent_id: one for one in seen.model.intents}
-    rows = {row["intent_id"]: dict(row) for row in found["intents"]}
+    # a stand-in of moved traces is gone once the move is undone; its traffic is counted for its target already
+    rows = {row["intent_id"]: dict(row) for row in found["intents"] if row["intent_id"] in now}
     for intent_id, intent in now.items():
         rows.setdefault(intent_id, _new_row(intent))
     for intent_id, row in rows.items():
@@ -147,6 +151,9 @@ def overlaid(found: Mapping[str, Any], seen: Preview) -> dict[str, Any]:
             of = now.get(getattr(intent, name) or "")
             row[f"{name}_name"] = None if of is None else of.name
     for intent_id, row in rows.items():
+        nearest = row["nearest_id"]
+        if nearest is not None and seen.model.target_of(nearest) == intent_id:
+            row["apart_from"] = ""  # it was set apart from what is now part of it
         target = rows[seen.model.target_of(intent_id)]
         if target is not row:
             for name in ("traces", "share"):

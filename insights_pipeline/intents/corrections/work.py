@@ -12,6 +12,8 @@ from insights_pipeline.intents.corrections.ledger import Ledger, replaced_id
 from insights_pipeline.intents.embedding.spaces import Space
 from insights_pipeline.intents.model import MERGED, Draft, Intent
 
+_BY_LAST_NAME = frozenset({"merged", "unmerged", "moved", "described", "pinned"})
+
 
 @dataclass(slots=True)
 class Work:
@@ -43,8 +45,23 @@ class Work:
 
     def draft(self) -> Draft:
         self.ledger.waiting = self.waiting
+        self._call_by_new_names()
         thresholds = self.ledger.within(self.thresholds)
         return replace(self.began, intents=self.intents, thresholds=thresholds, events=tuple(self.events))
+
+    def _call_by_new_names(self) -> None:
+        """What was told before a name of the same day was settled says the name that stays."""
+        for place in range(len(self.began.events), len(self.events)):
+            event = self.events[place]
+            if event["kind"] not in _BY_LAST_NAME or event.get("undone"):
+                continue  # what is taken back is known by the name that it had
+            now = {"name": event.get("intent_id"), "into_name": event.get("into")}
+            names = {
+                key: self.intents[one].name
+                for key, one in now.items()
+                if key in event and one in self.intents
+            }
+            self.events[place] = {**event, **names}
 
     def tell(self, kind: str, intent_id: str, **more: object) -> None:
         told = {"kind": kind, "intent_id": intent_id, "name": self.intents[intent_id].name, **more}

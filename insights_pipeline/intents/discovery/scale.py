@@ -59,7 +59,7 @@ def fitting_communities(
     """The communities about as large as the neighbourhoods they were found with, or smaller by `granularity`.
 
     `meaning` and `wording` are unit rows (n, d) of the same texts, `attributes` codes (n, a), −1 where not known.
-    Communities too small to be an intent join the nearest, those that are alike beyond doubt one another. Never one
+    Communities too small to be an intent join the nearest, those that are one intent one another. Never one
     group only, unless the finest scale shows no more.
     """
     least = smallest_group(len(meaning))
@@ -76,7 +76,7 @@ def fitting_communities(
     graph = joined(nearest(meaning, reach), nearest(wording, reach), reach=reach)
     if attributes is not None:
         graph = pull_apart(graph, attributes)
-    return merge_alike(found, meaning, graph, granularity=granularity)
+    return merge_alike(found, meaning, wording, graph, granularity=granularity)
 
 
 def _fitting(levels: Sequence[Level], texts: int, granularity: float) -> Level:

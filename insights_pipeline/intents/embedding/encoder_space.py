@@ -1,13 +1,14 @@
 """Texts to vectors by a model that somebody else made, behind an API or on this machine.
 
 What is encoded is the request of a text (see `sentence_space`): slot values are masked and sentences that many texts
-share are left out before anything is sent. Boilerplate would pull the vectors of any model together.
+share are left out before anything is sent. Boilerplate would pull the vectors of any model together. What goes to an
+API is redacted as well, and before that: a mask in lower case hides from patterns what they look for.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,15 +23,23 @@ from insights_pipeline.intents.vectors import Halves, unit
 _PROBE = "hello"
 
 
+def _as_it_is(text: str) -> str:
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class EncoderSpace:
-    """A model and its number of dimensions; `requests` finds the request of a text and is what was fitted."""
+    """A model and its number of dimensions; `requests` finds the request of a text and is what was fitted.
+
+    `redact` goes over every text, each on its own, before it is encoded.
+    """
 
     name: str
     embedder: str
     dimensions: int
     requests: SentenceSpace = field(repr=False)
     encoder: Encoder = field(repr=False)
+    redact: Callable[[str], str] = field(default=_as_it_is, repr=False)
 
     @property
     def fitted_on(self) -> int:
@@ -42,9 +51,8 @@ class EncoderSpace:
         Raises RuntimeError when the model fails or answers with another number of dimensions, and gives nothing then.
         """
         place: dict[str, int] = {}
-        lines = [
-            line or request_of(text) for line, text in zip(self.core(user_texts), user_texts, strict=True)
-        ]
+        texts = [self.redact(text) for text in user_texts]
+        lines = [line or request_of(text) for line, text in zip(self.core(texts), texts, strict=True)]
         which = np.array(
             [place.setdefault(line, len(place)) if line else -1 for line in lines], dtype=np.int64
         )
@@ -74,15 +82,30 @@ class EncoderSpace:
         return buffer.getvalue()
 
     @classmethod
-    def from_payload(cls, name: str, embedder: str, payload: bytes, encoder: Encoder) -> EncoderSpace:
+    def from_payload(
+        cls,
+        name: str,
+        embedder: str,
+        payload: bytes,
+        encoder: Encoder,
+        *,
+        redact: Callable[[str], str] | None = None,
+    ) -> EncoderSpace:
         with np.load(io.BytesIO(payload)) as arrays:
             requests = WordLlamaSpace.from_payload(str(arrays["requests_name"]), arrays["requests"].tobytes())
-            return cls(name, embedder, int(arrays["dimensions"]), requests, encoder)
+            return cls(name, embedder, int(arrays["dimensions"]), requests, encoder, redact or _as_it_is)
 
 
-def fit_space(user_texts: Sequence[str], embedder: str, encoder: Encoder) -> EncoderSpace:
+def fit_space(
+    user_texts: Sequence[str],
+    embedder: str,
+    encoder: Encoder,
+    *,
+    redact: Callable[[str], str] | None = None,
+) -> EncoderSpace:
     """The space of these texts; how many dimensions it has is seen from a first answer."""
-    requests = wordllama_space.fit_space(user_texts)
+    seen = redact or _as_it_is
+    requests = wordllama_space.fit_space([seen(text) for text in user_texts])
     dimensions = encoder.encode([_PROBE]).shape[1]
     digest = requests.name.rpartition("/")[2]
-    return EncoderSpace(f"{embedder}/{dimensions}/{digest}", embedder, dimensions, requests, encoder)
+    return EncoderSpace(f"{embedder}/{dimensions}/{digest}", embedder, dimensions, requests, encoder, seen)

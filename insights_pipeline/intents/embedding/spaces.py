@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -38,12 +38,14 @@ class Space(Protocol):
 class Embeddings:
     """The embedding setting: `wordllama`, `tfidf`, `litellm:MODEL` (an API) or `fastembed:MODEL` (on this machine).
 
-    `api_base` and `api_key` are for `litellm`; without a key the provider's own variable holds.
+    `api_base` and `api_key` are for `litellm`; without a key the provider's own variable holds. `redact` goes over
+    every text that an API is sent; what stays on this machine is embedded as it is.
     """
 
     setting: str = "wordllama"
     api_base: str | None = None
     api_key: str | None = field(default=None, repr=False)
+    redact: Callable[[str], str] | None = field(default=None, repr=False)
 
     @property
     def embedder(self) -> str:
@@ -78,7 +80,9 @@ class Embeddings:
             return tfidf_space.fit_space(user_texts)
         from insights_pipeline.intents.embedding import encoder_space
 
-        return encoder_space.fit_space(user_texts, embedder, self._encoder(embedder))
+        return encoder_space.fit_space(
+            user_texts, embedder, self._encoder(embedder), redact=self._redact(embedder)
+        )
 
     def restore(self, name: str, embedder: str, payload: bytes) -> Space:
         """A stored space, whatever the setting is now: days that were made in it are read in it."""
@@ -93,8 +97,13 @@ class Embeddings:
         if embedder.startswith((_API, _LOCAL)):
             from insights_pipeline.intents.embedding.encoder_space import EncoderSpace
 
-            return EncoderSpace.from_payload(name, embedder, payload, self._encoder(embedder))
+            return EncoderSpace.from_payload(
+                name, embedder, payload, self._encoder(embedder), redact=self._redact(embedder)
+            )
         raise ValueError(f"space {name} is of an embedder that this version does not know: {embedder}")
+
+    def _redact(self, embedder: str) -> Callable[[str], str] | None:
+        return self.redact if embedder.startswith(_API) else None
 
     def _encoder(self, embedder: str) -> Encoder:
         kind, model = embedder.split(":", 1)

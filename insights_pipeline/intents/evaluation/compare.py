@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import pyarrow as pa
 from insights_pipeline.intents.evaluation.confusion import Mixture, mixtures
 from insights_pipeline.intents.evaluation.evaluate import Agreement, agreement, auroc
 from insights_pipeline.intents.evaluation.trial import is_out_of_scope
+from insights_pipeline.intents.model import MERGED
 from insights_pipeline.lake import DayRange, Engine, Slice, load_sql
 
 
@@ -62,9 +63,11 @@ def compare(
     known = [row for row in rows if not is_out_of_scope(row["label"], out_of_scope)]
     strange = [row for row in rows if is_out_of_scope(row["label"], out_of_scope)]
     given = [row for row in known if row["intent_id"] is not None]
-    truth, found = [row["label"] for row in given], [row["intent_id"] for row in given]
+    names, wholes = _names_and_wholes(engine)
+    # days before a merge are not rewritten: their traces have the part's id
+    found = [wholes.get(row["intent_id"], row["intent_id"]) for row in given]
+    truth = [row["label"] for row in given]
     ids = [row["trace_id"] for row in given]
-    names = _names(engine)
     return Comparison(
         traces=len(rows),
         missing=len(first) - len(rows),
@@ -88,9 +91,20 @@ def _scores(rows: Sequence[dict[str, object]]) -> np.ndarray[tuple[int], np.dtyp
     return np.array([-np.inf if row["score"] is None else row["score"] for row in rows], dtype=np.float64)
 
 
-def _names(engine: Engine) -> dict[str, str]:
+def _names_and_wholes(engine: Engine) -> tuple[dict[str, str], dict[str, str]]:
+    """Of the newest intents: their names, and what each merged one is part of in the end."""
     stored = engine.lake.days("intents")
     if not stored:
-        return {}
-    newest = Slice("intents", DayRange.single(max(stored)), ("intent_id", "name"))
-    return {row["intent_id"]: row["name"] for row in engine.lake.read(newest).to_pylist()}
+        return {}, {}
+    columns = ("intent_id", "name", "status", "merged_into")
+    rows = engine.lake.read(Slice("intents", DayRange.single(max(stored)), columns)).to_pylist()
+    into = {row["intent_id"]: row["merged_into"] for row in rows if row["status"] == MERGED}
+    return {row["intent_id"]: row["name"] for row in rows}, {one: _end(into, one) for one in into}
+
+
+def _end(into: Mapping[str, str | None], one: str) -> str:
+    seen = {one}
+    while (after := into.get(one)) is not None and after not in seen:
+        seen.add(after)
+        one = after
+    return one

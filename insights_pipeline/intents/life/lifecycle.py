@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from insights_pipeline.intents.classify import Classifier
 from insights_pipeline.intents.embedding.text import request_of
-from insights_pipeline.intents.life.step import Step, anchored, kept
+from insights_pipeline.intents.life.step import Step, kept
 from insights_pipeline.intents.life.window import POOL_DAYS, RECENT_DAYS, WINDOW_DAYS
 from insights_pipeline.intents.model import ACTIVE, EMERGING, FADING, RETIRED, Intent
 from insights_pipeline.intents.vectors import cosines, exact
 
 RETIRED_AFTER = 60  # days that an intent fades without traffic
 _YOUNG_DAYS = 14
+_RIPER = 1.3  # times the traces that it was fitted to
 _PATIENCE = 7  # refreshes that an emerging intent may go unconfirmed
 _CONFIRMING = 2  # traces of a later day that confirm it
 _SILENCE = 1e-4  # chance of so few traces in two weeks, had nothing changed
@@ -41,7 +42,7 @@ def confirm(step: Step) -> None:
                 step.refit(intent_id, step.window.sample, mine)
             step.tell("promoted", step.change(intent_id, status=ACTIVE))
             del pending[intent_id]
-        elif refreshes + 1 >= _PATIENCE and not anchored(step.intents[intent_id]):
+        elif refreshes + 1 >= _PATIENCE and step.may_go(step.intents[intent_id]):
             step.tell("withdrawn", step.change(intent_id, status=RETIRED))
             del pending[intent_id]
         else:
@@ -50,13 +51,13 @@ def confirm(step: Step) -> None:
 
 
 def ripen(step: Step) -> None:
-    """An intent born lately is fitted again each time it has twice the traces that it was made of."""
+    """An intent born lately is fitted again each time it has clearly more traces than it was fitted to."""
     for intent_id in step.window.ids:
         intent = step.intents.get(intent_id)
         if intent is None or intent.status != ACTIVE or not is_young(step, intent):
             continue
         mine = step.window.of(intent_id)
-        if len(mine) >= 2 * intent.size:
+        if len(mine) >= _RIPER * intent.size:
             step.refit(intent_id, step.window.sample, mine)
 
 
@@ -121,7 +122,7 @@ def _faded(
     if asked:
         step.tell("returned", step.change(intent_id, status=ACTIVE), silent_since=known["since"])
         del quiet[intent_id]
-    elif (step.day - date.fromisoformat(known["since"])).days >= RETIRED_AFTER and not anchored(intent):
+    elif (step.day - date.fromisoformat(known["since"])).days >= RETIRED_AFTER and step.may_go(intent):
         step.tell("retired", step.change(intent_id, status=RETIRED), last_seen=_told(intent.last_seen))
 
 

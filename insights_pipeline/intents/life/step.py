@@ -54,6 +54,10 @@ class Step:
     def living(self) -> list[Intent]:
         return [one for _, one in sorted(self.intents.items()) if one.status not in (RETIRED, MERGED)]
 
+    def may_go(self, intent: Intent) -> bool:
+        """Whether it may be retired: nobody stands behind it, and it is not the last one that traces can be given."""
+        return not anchored(intent) and len(self.living()) > 1
+
     def judged(self) -> list[Intent]:
         """The living intents that the traces of the window could be given, none of those born today."""
         known = set(self.window.ids)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from insights_pipeline.intents.model import LLM, Intent
 from insights_pipeline.intents.naming.suspects import speaks_to_model
@@ -21,14 +22,22 @@ _TEXT, _PHRASE = 200, 60  # characters
 _CLEAN = 3  # messages that suffice without those that speak to the model
 
 
-class Group(BaseModel):
+class _Shape(BaseModel):
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_nothing_said(cls, value: Any) -> Any:
+        """Models write null for what they leave out; one of them would otherwise spoil the answer for all."""
+        return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
+
+
+class Group(_Shape):
     """Messages of an intent that are of one kind."""
 
     name: str = ""
     messages: list[int] = Field(default_factory=list)
 
 
-class NamedIntent(BaseModel):
+class NamedIntent(_Shape):
     number: int
     name: str
     description: str = ""
@@ -36,26 +45,26 @@ class NamedIntent(BaseModel):
     groups: list[Group] = Field(default_factory=list)
 
 
-class NamingAnswer(BaseModel):
+class NamingAnswer(_Shape):
     intents: list[NamedIntent]
 
 
-class PairVerdict(BaseModel):
+class PairVerdict(_Shape):
     number: int
     same: bool
 
 
-class MergingAnswer(BaseModel):
+class MergingAnswer(_Shape):
     pairs: list[PairVerdict]
 
 
-class CategoryAnswer(BaseModel):
+class CategoryAnswer(_Shape):
     name: str
     description: str = ""
     intents: list[int]
 
 
-class CategoriesAnswer(BaseModel):
+class CategoriesAnswer(_Shape):
     categories: list[CategoryAnswer]
 
 

@@ -38,10 +38,14 @@ _PATTERNS = re.compile(
 )
 
 
-@lru_cache(maxsize=20_000)
 def speaks_to_model(text: str) -> bool:
     """Whether a text looks like an instruction to a language model; wide on purpose, being wrong costs little."""
-    shown = visible(unicodedata.normalize("NFKC", text[:_LONGEST]), limit=_LONGEST)
+    return _speaks(text[:_LONGEST])
+
+
+@lru_cache(maxsize=20_000)
+def _speaks(text: str) -> bool:
+    shown = visible(unicodedata.normalize("NFKC", text), limit=_LONGEST)
     return _PATTERNS.search(shown) is not None
 
 

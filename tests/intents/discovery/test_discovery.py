@@ -45,8 +45,9 @@ def test_planted_intents_are_found_and_named_after_what_people_say() -> None:
     found, _ = group(sample.texts, sample.vectors, space, seed=0)
     truth = [of[trace_id] for trace_id in planted.traces.column("trace_id").to_pylist()]
     result = agreement(truth, found.tolist())
-    assert result.purity > 0.98  # each intent is said in few templates: its ways of asking may stand apart
-    assert result.nmi > 0.74
+    assert result.purity > 0.98
+    assert result.nmi > 0.8  # each intent is said in few templates, but its ways of asking are one intent
+    assert len(set(found.tolist())) <= 8
     intents, unknown = discover(sample, space, born=DAY, seed=0)
     assert (
         len({intent.slug for intent in intents})

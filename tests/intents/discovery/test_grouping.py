@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
 from insights_pipeline.intents.discovery import scale
+from insights_pipeline.intents.discovery.cohesion import Cohesion
 from insights_pipeline.intents.discovery.graph import (
     DIFFERS,
     joined,
@@ -224,8 +225,59 @@ def test_pieces_of_one_cloud_are_joined_and_clouds_are_not() -> None:
     vectors, truth = clouds([40] * 4, spread=1.0, seed=3)
     pieces = 2 * np.array(truth) + np.arange(len(truth)) % 2
     graph = similarity_graph(vectors, without_wording(vectors))
-    assert agreement(truth, merge_alike(pieces, vectors, graph).tolist()).ari == pytest.approx(1)
-    assert merge_alike(pieces, vectors, graph, granularity=9.0).max() == 7
+    assert agreement(
+        truth, merge_alike(pieces, vectors, without_wording(vectors), graph).tolist()
+    ).ari == pytest.approx(1)
+    assert merge_alike(pieces, vectors, without_wording(vectors), graph, granularity=9.0).max() == 7
+
+
+def ways_of_asking(intents: int, *, seed: int) -> tuple[Floats, list[int], list[int]]:
+    """Unit vectors of intents that are each said in four ways: with the number of the way and of the intent."""
+    rng = np.random.default_rng(seed)
+    asked = unit(rng.normal(size=(intents, 64)))
+    ways = unit(np.repeat(asked, 4, axis=0) + 0.9 * rng.normal(size=(4 * intents, 64)) / 8)
+    way = np.repeat(np.arange(4 * intents), 15)
+    vectors = unit(ways[way] + 0.9 * rng.normal(size=(len(way), 64)) / 8)
+    return vectors, way.tolist(), (way // 4).tolist()
+
+
+def test_ways_of_asking_for_few_intents_are_joined_and_the_knob_leaves_them_apart() -> None:
+    vectors, way, intent = ways_of_asking(5, seed=1)
+    graph = similarity_graph(vectors, without_wording(vectors))
+
+    def merged(granularity: float) -> list[int]:
+        joined_ = merge_alike(
+            np.array(way), vectors, without_wording(vectors), graph, granularity=granularity
+        )
+        return joined_.tolist()
+
+    assert agreement(intent, merged(1.0)).ari == pytest.approx(1)
+    assert agreement(way, merged(3.0)).ari == pytest.approx(1)
+
+
+def test_cohesion_is_that_of_the_partition_however_it_came_about() -> None:
+    vectors, truth = clouds([30, 20, 12, 8], spread=1.6, seed=4)
+    pieces = np.array(truth)
+    step_by_step = Cohesion(pieces, vectors, without_wording(vectors))
+    step_by_step.join(1, 2)
+    at_once = Cohesion(np.array([0, 1, 1, 2])[pieces], vectors, without_wording(vectors))
+    assert (step_by_step.mean(), step_by_step.near()) == (at_once.mean(), at_once.near())
+
+
+def test_cohesion_is_full_for_groups_apart_and_none_for_groups_drawn_by_lot() -> None:
+    vectors, truth = clouds([40] * 4, spread=0.5, seed=6)
+    assert Cohesion(np.array(truth), vectors, without_wording(vectors)).mean() > 0.99
+    drawn = np.random.default_rng(0).permutation(truth)
+    assert abs(Cohesion(drawn, vectors, without_wording(vectors)).mean()) < 0.05
+    alone = Cohesion(np.arange(3), vectors[:3], without_wording(vectors[:3]))
+    assert alone.mean() == 0
+
+
+def test_cohesion_of_large_samples_is_that_of_some_of_their_texts() -> None:
+    vectors, truth = clouds([1_000] * 4, spread=1.0, seed=7)
+    some = Cohesion(np.array(truth), vectors, without_wording(vectors))
+    every_third = Cohesion(np.array(truth)[::3], vectors[::3], without_wording(vectors[::3]))
+    assert some.mean() == every_third.mean()
 
 
 def test_tiny_groups_join_the_nearest_large_one() -> None:

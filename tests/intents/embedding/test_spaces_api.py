@@ -7,13 +7,18 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.llm_endpoint import Reply, endpoint
+from insights_pipeline import wiring
 from insights_pipeline.intents.embedding.encoder_space import EncoderSpace
 from insights_pipeline.intents.embedding.spaces import Embeddings
 from insights_pipeline.llm.embeddings import MAX_CHARS, EmbeddingApi, EmbeddingApiError
+from insights_pipeline.settings import settings
+from insights_pipeline.traces.redaction import Redactor
 from tests.intents.embedding_server import answer_with, embedding_server, refusal, vector_of
 
 KEY = "sk-secret-of-the-test"
@@ -151,3 +156,80 @@ def test_litellm_is_imported_without_calling_home() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "cost map" not in done.stderr
+
+
+def test_white_space_for_ever_is_no_answer_in_time() -> None:
+    with endpoint(lambda _: Reply(dribble=0.02)) as running:
+        asked = EmbeddingApi(MODEL, api_base=running.url, api_key=KEY, tries=2, pause_s=0.01, timeout_s=0.3)
+        with pytest.raises(EmbeddingApiError, match="timeout"):
+            asked.encode(TEXTS)
+        assert running.calls == 2
+
+
+SECRETS = ("bob@example.com", "+49 30 1234567", "ghp_abcdefghijklmnopqrstuvwxyzabcdefghij", "quokka")
+
+
+def redacting() -> Redactor:
+    return Redactor(("email", "phone", "card", "key", "ip"), patterns={"animal": "Quokka"})
+
+
+def test_what_an_api_is_sent_is_redacted_each_text_on_its_own() -> None:
+    said = [*SECRETS[:3], "tell Quokka where my parcel is", "where is my parcel", "the key is " + SECRETS[2]]
+    with embedding_server() as server:
+        made = Embeddings(f"litellm:{MODEL}", api_base=server.address, api_key=KEY, redact=redacting())
+        space = made.fit(said)
+        vectors = space.embed(said)
+        back = made.restore(space.name, space.embedder, space.payload())
+        assert (back.embed(said) == vectors).all()
+        alone = np.concatenate([space.embed([text]) for text in said])
+    assert (alone == vectors).all() and vectors.any(axis=1).all()
+    sent = [text for request in server.requests for text in request["input"]]
+    assert not [text for text in sent for secret in SECRETS if secret in text]
+    assert "tell [animal] where my parcel is" in sent and "where is my parcel" in sent
+    assert SECRETS[0] in space.core(said)[0], "what stays on this machine is read as it is"
+
+
+@pytest.mark.parametrize("setting", ["wordllama", "tfidf"])
+def test_a_space_on_this_machine_sees_the_texts_as_they_are(setting: str) -> None:
+    said = [f"tell Quokka where parcel {word} is" for word in ("one", "two", "three")]
+    plain, redacted = Embeddings(setting).fit(said), Embeddings(setting, redact=redacting()).fit(said)
+    assert redacted.name == plain.name
+    assert (redacted.embed(said) == plain.embed(said)).all()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("INSIGHTS_EMBEDDING", "wordllama"), ("INSIGHTS_EMBEDDING", f"litellm:{MODEL}")],
+)
+def test_settings_redact_what_leaves_the_machine(
+    setting: str, value: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(setting, value)
+    monkeypatch.setenv("INSIGHTS_REDACT_PATTERNS", '{"animal": "Quokka"}')
+    settings.cache_clear()
+    try:
+        redact = wiring.embeddings().redact  # also where a stored space of an API is still in use
+    finally:
+        settings.cache_clear()
+    assert redact is not None
+    assert redact("Quokka bob@example.com 10.20.30.40") == "[ANIMAL] [EMAIL] [IP]"
+
+
+@pytest.mark.parametrize("value", [1e39, -1e300, float("inf")])
+def test_a_number_beyond_single_precision_is_no_vector(value: float) -> None:
+    with (
+        embedding_server(lambda number, texts: answer_with([[value, 1.0]] * len(texts))) as server,
+        pytest.raises(EmbeddingApiError, match="one vector a text"),
+    ):
+        api(server.address, tries=1).encode(TEXTS)
+
+
+@pytest.mark.parametrize(("value", "length"), [(3e38, 1.0), (1e-38, 1.0), (0.0, 0.0), (1e-300, 0.0)])
+def test_huge_and_tiny_vectors_become_unit_vectors_and_nothing_stays_nothing(
+    value: float, length: float
+) -> None:
+    with embedding_server(lambda number, texts: answer_with([[value] * 24] * len(texts))) as server:
+        space = embeddings(server.address).fit(["where is my parcel", "reset the password"])
+        vectors = space.embed(["where is my parcel"])
+    assert np.linalg.norm(vectors.astype(float)) == pytest.approx(length, abs=2e-3)

@@ -274,6 +274,21 @@ def test_intents_that_traces_were_given_are_compared_with_labels(engine: DuckDBE
     assert [(one.name, one.items, one.astray) for one in found.mixed_intents] == [("Two", 2, 1)]
 
 
+def test_traces_of_days_before_a_merge_count_for_the_whole(engine: DuckDBEngine) -> None:
+    rows = [{"date": DAY, "trace_id": one, "intent_id": f"int_{one}", "score": 0.5} for one in "abc"]
+    engine.lake.append("trace_intents", rows_to_table("trace_intents", rows))
+    merged = {"date": DAY, "status": "merged"}
+    chain = [
+        {**merged, "intent_id": "int_a", "name": "A", "merged_into": "int_b"},
+        {**merged, "intent_id": "int_b", "name": "B", "merged_into": "int_c"},
+        {"date": DAY, "status": "active", "intent_id": "int_c", "name": "C"},
+    ]
+    engine.lake.append("intents", rows_to_table("intents", chain))
+    found = compare(engine, ["a", "b", "c"], ["x", "x", "y"])
+    assert found.agreement is not None and found.agreement.found == 1
+    assert [(one.name, one.items, one.astray) for one in found.mixed_intents] == [("C", 3, 1)]
+
+
 def test_traces_that_the_lake_does_not_have_are_said_with_the_remedy(engine: DuckDBEngine) -> None:
     with pytest.raises(ValueError, match="insights run"):
         compare(engine, ["a"], ["x"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import numpy as np
 import pytest
 
@@ -152,5 +155,20 @@ def test_last_seen_and_trend_are_told_on_the_intents() -> None:
     assert all((of[one].trend_change or 0) > 0.5 for one in growing)
     assert {of[one].trend for one in ids_of(life, "order")} == {"stable"}
     assert all(of[one].last_seen is not None for one in growing)
-    told = [event for event in life.told("trend") if event["intent_id"] in growing]
+    told = [event for event in life.told("trend") if event["trend"] == "growing"]
+    assert {event["intent_id"] for event in told} == growing
     assert len(told) == len(growing)  # once, not every day
+
+
+def test_the_last_intent_is_not_retired_as_nothing_could_be_judged_any_more() -> None:
+    life = Life()
+    for one in life.model.living:
+        life.change(one.intent_id, status=FADING)
+    since = str(life.day - timedelta(days=90))
+    quiet = {one.intent_id: {"since": since, "usual": 0.3} for one in life.model.living}
+    life.model = replace(life.model, thresholds={**life.model.thresholds, "quiet": quiet})
+    life.seen.clear()
+    life.live({"loyalty": 3}, days=3)
+    assert len(life.model.living) == 1
+    assert len(life.told("retired")) == len(life.model.intents) - 1
+    assert life.given("loyalty").total() == 60

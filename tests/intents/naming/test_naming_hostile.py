@@ -242,3 +242,21 @@ def test_whatever_a_model_answers_intents_keep_names_slugs_and_texts(
         assert len(intent.name) <= 60 and len(intent.description) <= 400 and intent.born == DAY
         assert slug_of(intent.name) == intent.slug
         json.dumps(intent.row(DAY, "v"), default=str)
+
+
+def test_null_for_what_an_answer_may_leave_out_is_nothing_said(server: Endpoint) -> None:
+    def nulls(request: dict[str, Any]) -> Reply:
+        answer = json.loads(well_behaved(request).content or "")
+        for one in answer.get("intents", []):
+            one |= {"description": None, "coherent": None, "groups": None}
+        for one in answer.get("categories", []):
+            one["description"] = None
+        return Reply(json.dumps(answer))
+
+    server.script = nulls
+    draft, space, _ = usual()
+    after = named(server, draft, space)
+    assert {intent.named_by for intent in after.intents.values()} == {LLM}
+    assert not any("malformed" in event.get("failed", {}) for event in after.events)
+    assert len(server.requests) == len({prompt_of(request) for request in server.requests})
+    assert not any(len(request["messages"]) > 2 for request in server.requests), "no repair was needed"
