@@ -8,7 +8,7 @@ from typing import Any
 _BY_ANYBODY = frozenset({"merged", "unmerged", "split", "returned"})
 _BY_PEOPLE = frozenset({"renamed", "moved"})
 _DISCOVERIES = frozenset({"bootstrapped", "rediscovered"})
-_MODEL = "llm"
+_MACHINE = (None, "llm", "words")  # who gives names and merges besides people
 _SHOWN = 4
 _LONGEST = 60
 
@@ -24,7 +24,7 @@ def intent_changes(events: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, An
 
 def _told(event: Mapping[str, Any], *, discovered: bool) -> bool:
     kind = event.get("kind")
-    person = event.get("by") not in (None, _MODEL) or bool(event.get("undone"))
+    person = event.get("by") not in _MACHINE or bool(event.get("undone"))
     if kind in _BY_PEOPLE:
         return person
     return kind in _BY_ANYBODY and (person or not discovered)
@@ -55,7 +55,7 @@ def changes_line(events: Sequence[Mapping[str, Any]], escape: Callable[[str], st
             case _:
                 text = f"{name} asked again"
         who = event.get("by")
-        return f"{text} ({escape(str(who)[:_LONGEST])})" if who not in (None, _MODEL) else text
+        return f"{text} ({escape(str(who)[:_LONGEST])})" if who not in _MACHINE else text
 
     shown = [words(event) for event in events[:_SHOWN]]
     if len(events) > _SHOWN:

@@ -14,12 +14,13 @@ from insights_pipeline.intents.classify import Classifier
 from insights_pipeline.intents.embedding.text import request_of
 from insights_pipeline.intents.life.step import Step, kept
 from insights_pipeline.intents.life.window import POOL_DAYS, RECENT_DAYS, WINDOW_DAYS
-from insights_pipeline.intents.model import ACTIVE, EMERGING, FADING, RETIRED, Intent
+from insights_pipeline.intents.model import ACTIVE, EMERGING, FADING, RETIRED, WORDS, Intent
 from insights_pipeline.intents.vectors import cosines, exact
 
 RETIRED_AFTER = 60  # days that an intent fades without traffic
 _YOUNG_DAYS = 14
 _RIPER = 1.3  # times the traces that it was fitted to
+_WELL_KNOWN = 40  # traces at which an intent born from fewer is named again
 _PATIENCE = 7  # refreshes that an emerging intent may go unconfirmed
 _CONFIRMING = 2  # traces of a later day that confirm it
 _SILENCE = 1e-4  # chance of so few traces in two weeks, had nothing changed
@@ -59,6 +60,18 @@ def ripen(step: Step) -> None:
         mine = step.window.of(intent_id)
         if len(mine) >= _RIPER * intent.size:
             step.refit(intent_id, step.window.sample, mine)
+            if intent.size < _WELL_KNOWN <= len(mine):
+                _name_again(step, intent, mine)
+
+
+def _name_again(step: Step, intent: Intent, mine: NDArray[np.int64]) -> None:
+    """Once: what the first dozen traces happened to say is often no name for the rest."""
+    if intent.named_by != WORDS or intent.pinned:
+        return
+    label = step.label(step.window.sample, mine, besides=intent.intent_id)
+    if label.slug != intent.slug:
+        named = step.change(intent.intent_id, name=label.name, slug=label.slug, phrases=label.phrases)
+        step.tell("renamed", named, **{"from": intent.name, "to": label.name, "by": WORDS})
 
 
 def is_young(step: Step, intent: Intent) -> bool:

@@ -31,7 +31,6 @@ from insights_pipeline.intents.life.step import Step
 from insights_pipeline.intents.life.trend import DECLINING, GROWING, trends
 from insights_pipeline.intents.life.window import POOL_DAYS, WINDOW_DAYS, window_of
 from insights_pipeline.intents.model import EMERGING, RETIRED, Draft, Intent, Model
-from insights_pipeline.intents.naming.labels import label_groups
 from insights_pipeline.intents.vectors import Texts, cosines, exact, unit
 
 _SAME_CATEGORY = 0.3
@@ -137,12 +136,8 @@ def _retired_like(step: Step, vectors: NDArray[np.float32]) -> Intent | None:
 
 
 def _mint(step: Step, new: Newcomer, sibling: Intent | None) -> dict[str, NDArray[np.int64]]:
-    sample, known = step.window.sample, list(step.intents.values())
-    label = label_groups(
-        [step.space.core([sample.texts[index] for index in new.members])],
-        background=[step.space.core(intent.exemplar_texts) for intent in known],
-        taken=[intent.slug for intent in known],
-    )[0]
+    sample = step.window.sample
+    label = step.label(sample, new.members)
     category = sibling.category if sibling else ""  # `arranged` finds it one
     last = max(sample.days[index] for index in new.members)
     intent = step.mint(sample, new.members, label, status=EMERGING, category=category, last_seen=last)

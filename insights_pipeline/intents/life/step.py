@@ -15,7 +15,7 @@ from insights_pipeline.intents.discovery.discover import form
 from insights_pipeline.intents.embedding.spaces import Space
 from insights_pipeline.intents.life.window import Window
 from insights_pipeline.intents.model import MERGED, PERSON, RETIRED, Draft, Intent, Model
-from insights_pipeline.intents.naming.labels import Label
+from insights_pipeline.intents.naming.labels import Label, label_groups
 from insights_pipeline.intents.vectors import Texts
 
 
@@ -117,6 +117,15 @@ class Step:
         made = form(sample, members, label, born=self.day, status=status, category=category)
         self.intents[made.intent_id] = replace(made, **more)
         return self.intents[made.intent_id]
+
+    def label(self, sample: Texts, members: NDArray[np.int64], *, besides: str | None = None) -> Label:
+        """A name for these members that none of the intents has, of `besides` its own."""
+        known = [one for one in self.intents.values() if one.intent_id != besides]
+        return label_groups(
+            [self.space.core([sample.texts[index] for index in members])],
+            background=[self.space.core(one.exemplar_texts) for one in known],
+            taken=[one.slug for one in known],
+        )[0]
 
     def tell(self, kind: str, intent: Intent, **more: object) -> None:
         self.events.append({"kind": kind, "intent_id": intent.intent_id, "name": intent.name, **more})

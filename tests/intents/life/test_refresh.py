@@ -172,3 +172,23 @@ def test_the_last_intent_is_not_retired_as_nothing_could_be_judged_any_more() ->
     assert len(life.model.living) == 1
     assert len(life.told("retired")) == len(life.model.intents) - 1
     assert life.given("loyalty").total() == 60
+
+
+def test_a_new_intent_is_named_again_once_there_are_enough_traces_to_name_it_by() -> None:
+    life = Life(seed=3).live(STEADY, days=6).live({**STEADY, "loyalty": 10}, days=14)
+    born = str(life.told("emerged")[0]["intent_id"])
+    renamed = [event for event in life.told("renamed") if event["intent_id"] == born]
+    intent = next(one for one in life.model.intents if one.intent_id == born)
+    assert "points" in intent.name.lower()
+    assert [event["to"] for event in renamed] in ([], [intent.name])
+    assert all(event["by"] == "words" and event["from"] != event["to"] for event in renamed)
+
+
+def test_a_name_that_a_person_gave_stays_however_many_traces_come() -> None:
+    life = Life(seed=3).live(STEADY, days=6).live({**STEADY, "loyalty": 10}, days=4)
+    born = str(life.told("emerged")[0]["intent_id"])
+    life.change(born, name="Bonus programme", slug="bonus-programme", named_by=PERSON)
+    life.live({**STEADY, "loyalty": 10}, days=10)
+    intent = next(one for one in life.model.intents if one.intent_id == born)
+    assert intent.name == "Bonus programme" and intent.size >= 40
+    assert not life.told("renamed")
