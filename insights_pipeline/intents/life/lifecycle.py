@@ -20,7 +20,7 @@ from insights_pipeline.intents.vectors import cosines, exact
 RETIRED_AFTER = 60  # days that an intent fades without traffic
 _YOUNG_DAYS = 14
 _RIPER = 1.3  # times the traces that it was fitted to
-_WELL_KNOWN = 40  # traces at which an intent born from fewer is named again
+_WELL_KNOWN = 100  # traces at which an intent born from fewer is named again
 _PATIENCE = 7  # refreshes that an emerging intent may go unconfirmed
 _CONFIRMING = 2  # traces of a later day that confirm it
 _SILENCE = 1e-4  # chance of so few traces in two weeks, had nothing changed
@@ -40,7 +40,7 @@ def confirm(step: Step) -> None:
         mine = step.window.of(intent_id)
         if int((step.window.age[mine] == 0).sum()) >= _CONFIRMING:
             if len(mine) > step.intents[intent_id].size:  # born from few traces
-                step.refit(intent_id, step.window.sample, mine)
+                _fit_again(step, step.intents[intent_id], mine)
             step.tell("promoted", step.change(intent_id, status=ACTIVE))
             del pending[intent_id]
         elif refreshes + 1 >= _PATIENCE and step.may_go(step.intents[intent_id]):
@@ -59,14 +59,13 @@ def ripen(step: Step) -> None:
             continue
         mine = step.window.of(intent_id)
         if len(mine) >= _RIPER * intent.size:
-            step.refit(intent_id, step.window.sample, mine)
-            if intent.size < _WELL_KNOWN <= len(mine):
-                _name_again(step, intent, mine)
+            _fit_again(step, intent, mine)
 
 
-def _name_again(step: Step, intent: Intent, mine: NDArray[np.int64]) -> None:
-    """Once: what the first dozen traces happened to say is often no name for the rest."""
-    if intent.named_by != WORDS or intent.pinned:
+def _fit_again(step: Step, intent: Intent, mine: NDArray[np.int64]) -> None:
+    """To more traces, and once a new name: what the first happened to say is often none for the rest."""
+    step.refit(intent.intent_id, step.window.sample, mine)
+    if intent.named_by != WORDS or intent.pinned or not intent.size < _WELL_KNOWN <= len(mine):
         return
     label = step.label(step.window.sample, mine, besides=intent.intent_id)
     if label.slug != intent.slug:
