@@ -37,7 +37,7 @@ def confirm(step: Step) -> None:
         if step.intents[one].status == EMERGING
     }
     for intent_id, refreshes in sorted(pending.items()):
-        mine = step.window.of(intent_id)
+        mine = _since_birth(step, step.intents[intent_id])
         if int((step.window.age[mine] == 0).sum()) >= _CONFIRMING:
             if len(mine) > step.intents[intent_id].size:  # born from few traces
                 _fit_again(step, step.intents[intent_id], mine)
@@ -57,9 +57,17 @@ def ripen(step: Step) -> None:
         intent = step.intents.get(intent_id)
         if intent is None or intent.status != ACTIVE or not is_young(step, intent):
             continue
-        mine = step.window.of(intent_id)
+        mine = _since_birth(step, intent)
         if len(mine) >= _RIPER * intent.size:
             _fit_again(step, intent, mine)
+
+
+def _since_birth(step: Step, intent: Intent) -> NDArray[np.int64]:
+    """Its traces of the days since the week it was born in: what looks like it before then was something else."""
+    mine = step.window.of(intent.intent_id)
+    since = (step.day - intent.born).days + RECENT_DAYS
+    found: NDArray[np.int64] = mine[step.window.age[mine] < since]
+    return found
 
 
 def _fit_again(step: Step, intent: Intent, mine: NDArray[np.int64]) -> None:

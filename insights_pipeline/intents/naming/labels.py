@@ -32,6 +32,7 @@ _CUT = 0.7  # off where there always is more beside it: "report lost" of "report
 _BESIDE = 0.7  # where it holds neither of the two most telling words
 _ACT = 1.5  # where it begins with what is to be done
 _QUESTION = 0.8  # "how old are you"
+_ASKED = 0.2  # share of the texts that ask it, for a question to be the name
 _PIECE = 0.7  # share of a string of characters that is within one longer string: half a word
 _TELLING = 0.1  # share of texts that say what tells them from others
 _DESCRIPTION = 160
@@ -172,7 +173,8 @@ def _label(count: _Counts, total: Mapping[tuple[str, ...], int], average: float,
 
     def score(key: tuple[str, ...]) -> float:
         if key[0] == "?":
-            return _QUESTION * float(share[key] ** (1 + _SPAN)) * apart[key]
+            asked = share[key] >= _ASKED  # else it is how many a request ends: “what do I need to do?”
+            return asked * _QUESTION * float(share[key] ** (1 + _SPAN)) * apart[key]
         if is_unspaced(key):
             return share[key] * apart[key] * log(1 + len(key)) * (1 - _CUT * count.cut(key))
         rarest = min(share.get((one,), 0.0) for one in key)
