@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError
+from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 from tenacity import (
     Retrying,
     retry_if_exception_type,
@@ -92,7 +93,16 @@ class Snapshot:
         return [unquote(uri.removeprefix("file://")) if _is_local(uri) else uri for uri in uris]
 
     def dataset(self) -> ds.Dataset:
-        return self.delta.to_pyarrow_dataset()
+        """The version's files as a dataset, read by Arrow's own file system where the lake is local.
+
+        delta-rs would lend its own, which is Python: Arrow's threads may still hold a file of it when the interpreter
+        ends, and that aborts the process ("terminate called without an active exception").
+        """
+        uri = self.delta.table_uri
+        if not _is_local(uri):
+            return self.delta.to_pyarrow_dataset()
+        folder = SubTreeFileSystem(unquote(uri.removeprefix("file://")), LocalFileSystem())
+        return self.delta.to_pyarrow_dataset(filesystem=folder)
 
 
 class Lake:
