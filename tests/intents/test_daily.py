@@ -138,7 +138,8 @@ def test_a_new_intent_is_found_within_days_and_as_one(growing: tuple[DuckDBEngin
         for row in engine.lake.read(Slice("intent_models")).sort_by("date").to_pylist()
         for event in json.loads(row["events"])
     ]
-    assert [event["kind"] for _, event in events] == ["bootstrapped", "emerged", "promoted"]
+    assert [event["kind"] for _, event in events[:3]] == ["bootstrapped", "emerged", "promoted"]
+    assert [event["kind"] for _, event in events[3:]] in ([], ["renamed"])  # once it is well known
     day, emerged = events[1]
     assert day <= FIRST + timedelta(days=16 + 4)
     assert events[2][0] == day + timedelta(days=1)
