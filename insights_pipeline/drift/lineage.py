@@ -14,11 +14,11 @@ from typing import Any
 import pyarrow as pa
 
 from insights_pipeline.drift.constants import BASELINE_DAYS
+from insights_pipeline.intents.model import MERGED, whole_of
 from insights_pipeline.lake import DayRange, Slice
 from insights_pipeline.lake.engine import Engine
 
 _COLUMNS = ("date", "intent_id", "status", "merged_into", "changed")
-_MERGED = "merged"
 _SCHEMA = pa.schema([("intent_id", pa.string()), ("target", pa.string()), ("since", pa.date32())])
 
 
@@ -46,8 +46,8 @@ ITSELF = Lineage()
 
 def lineage_of(rows: Sequence[Mapping[str, Any]]) -> Lineage:
     """From a day's rows of `intents`: intent_id, status, merged_into, changed. Merges in a circle lead nowhere."""
-    into = {str(row["intent_id"]): row["merged_into"] for row in rows if row["status"] == _MERGED}
-    target = {one: end for one in into if (end := _end(into, one)) != one}
+    into = {str(row["intent_id"]): row["merged_into"] for row in rows if row["status"] == MERGED}
+    target = {one: end for one in into if (end := whole_of(into, one)) != one}
     since: dict[str, date] = {}
     for row in rows:
         if isinstance(row["changed"], date):
@@ -55,17 +55,6 @@ def lineage_of(rows: Sequence[Mapping[str, Any]]) -> Lineage:
             # what came in with another set of traces makes the whole another one
             since[whole] = max(since.get(whole, date.min), row["changed"])
     return Lineage(target, since)
-
-
-def _end(into: Mapping[str, Any], one: str) -> str:
-    seen = {one}
-    now = one
-    while (after := into.get(now)) is not None:
-        if after in seen:
-            return one
-        seen.add(after)
-        now = str(after)
-    return now
 
 
 def lineages(engine: Engine, days: DayRange) -> list[tuple[DayRange, Lineage]]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from insights_pipeline.intents.classify import Classifier
 from insights_pipeline.intents.embedding.spaces import WORDLLAMA, Embeddings, Space
 from insights_pipeline.intents.model import READY, Model
-from insights_pipeline.intents.stored import models_of, space_named, traces_per_day
+from insights_pipeline.intents.stored import models_of, space_named, traces_per_day, vectors_of
 from insights_pipeline.intents.vectors import Halves
 from insights_pipeline.lake import DayRange, Engine, Slice, load_sql
 from insights_pipeline.lake.tables import TABLES
@@ -185,27 +185,3 @@ def _found(classifier: Classifier, vectors: Halves, unknown: float) -> _Found:
     nearest, score, margin = nothing.nearest, nothing.score, nothing.margin
     nearest[there], score[there], margin[there] = verdict.nearest, verdict.score, verdict.margin
     return _Found(there, there & (score >= unknown), nearest, score, margin)
-
-
-def vectors_of(rows: pa.Table, space: Space) -> Halves:
-    """Vectors (n, d) of rows with vector and user_text: the stored ones, computed where none is, zeros without text."""
-    stored = pc.cast(rows.column("vector"), pa.binary()).combine_chunks()
-    there = np.asarray(stored.is_valid())
-    dense = stored.drop_null()
-    if len(dense) == len(rows):
-        return _unpacked(dense)
-    texts = rows.column("user_text").combine_chunks()
-    missing = np.flatnonzero(~there & np.asarray(texts.is_valid()))
-    computed = space.embed(texts.take(pa.array(missing)).to_pylist())
-    vectors = np.zeros((len(rows), computed.shape[1]), dtype=np.float16)
-    if len(dense):
-        vectors[there] = _unpacked(dense)
-    vectors[missing] = computed
-    return vectors
-
-
-def _unpacked(column: pa.BinaryArray) -> Halves:
-    """Vectors of a column without nulls, read where Arrow keeps them."""
-    _, offsets, data = column.buffers()
-    bounds = np.frombuffer(offsets, dtype=np.int32)[column.offset : column.offset + len(column) + 1]
-    return np.frombuffer(data, dtype="<f2")[bounds[0] // 2 : bounds[-1] // 2].reshape(len(column), -1)

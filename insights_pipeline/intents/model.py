@@ -168,17 +168,11 @@ class Model:
 
     def _classes(self) -> list[tuple[Intent, str]]:
         living = {intent.intent_id for intent in self.living}
-        found = [(intent, self.target_of(intent.intent_id)) for intent in self.intents]
-        return [(intent, target) for intent, target in found if target in living]
+        return [(intent, target) for intent, target in with_wholes(self.intents) if target in living]
 
     def target_of(self, intent_id: str) -> str:
         """The intent that this one is now part of, itself if it was never merged."""
-        merged = {one.intent_id: one.merged_into for one in self.intents if one.status == MERGED}
-        seen: set[str] = set()
-        while intent_id not in seen and (into := merged.get(intent_id)):
-            seen.add(intent_id)
-            intent_id = into
-        return intent_id
+        return whole_of(_merges(self.intents), intent_id)
 
     def row(self, day: date, bootstrap_traces: int) -> dict[str, object]:
         return {
@@ -203,6 +197,28 @@ class Model:
             ),
             events=tuple(json.loads(row["events"] or "[]")),
         )
+
+
+def with_wholes(intents: Sequence[Intent]) -> list[tuple[Intent, str]]:
+    """Every intent with the id of the one that it is now part of, its own if it was never merged."""
+    into = _merges(intents)
+    return [(one, whole_of(into, one.intent_id)) for one in intents]
+
+
+def _merges(intents: Sequence[Intent]) -> dict[str, str | None]:
+    return {one.intent_id: one.merged_into for one in intents if one.status == MERGED}
+
+
+def whole_of(into: Mapping[str, str | None], intent_id: str) -> str:
+    """The end of a chain of merges, `into` saying of merged ids what they are part of; in a circle the id itself."""
+    seen = {intent_id}
+    now = intent_id
+    while after := into.get(now):
+        if after in seen:
+            return intent_id
+        seen.add(after)
+        now = after
+    return now
 
 
 def learning(traces_seen: int) -> Model:

@@ -14,7 +14,7 @@ import pyarrow.dataset as ds
 from insights_pipeline.intents.attributes import attribute_columns
 from insights_pipeline.intents.embedding.spaces import WORDLLAMA, Embeddings, Space
 from insights_pipeline.intents.model import READY, Model
-from insights_pipeline.intents.vectors import Halves, Texts, unpack
+from insights_pipeline.intents.vectors import Halves, Texts
 from insights_pipeline.lake import DayRange, Engine, Lake, Slice, load_sql
 
 RESERVOIR = 5_000
@@ -137,27 +137,38 @@ def samples(
 def texts_of(rows: pa.Table, space: Space) -> Texts:
     """Rows of date, trace_id, user_text and perhaps vector and attributes (a list a row, empty: none steer)."""
     user_texts = rows.column("user_text").to_pylist()
-    packed = rows.column("vector").to_pylist() if "vector" in rows.column_names else [None] * len(user_texts)
     attributes = rows.column("attributes").to_pylist() if "attributes" in rows.column_names else []
     return Texts(
         tuple(rows.column("date").to_pylist()),
         tuple(rows.column("trace_id").to_pylist()),
         tuple(user_texts),
-        completed(packed, user_texts, space),
+        vectors_of(rows, space) if "vector" in rows.column_names else space.embed(user_texts),
         tuple(map(tuple, attributes)) if any(attributes) else (),
     )
 
 
-def completed(packed: Sequence[bytes | None], user_texts: Sequence[str | None], space: Space) -> Halves:
-    """The stored vectors, and computed ones where none is stored (zeros where there is no text)."""
-    there = [index for index, one in enumerate(packed) if one is not None]
-    missing = [index for index, one in enumerate(packed) if one is None and user_texts[index] is not None]
-    computed = space.embed([user_texts[index] or "" for index in missing])
-    vectors = np.zeros((len(packed), computed.shape[1]), dtype=np.float16)
-    if there:
-        vectors[there] = unpack([one for one in packed if one is not None])
+def vectors_of(rows: pa.Table, space: Space) -> Halves:
+    """Vectors (n, d) of rows with vector and user_text: the stored ones, computed where none is, zeros without text."""
+    stored = pc.cast(rows.column("vector"), pa.binary()).combine_chunks()
+    there = np.asarray(stored.is_valid())
+    dense = stored.drop_null()
+    if len(dense) == len(rows):
+        return _unpacked(dense)
+    texts = rows.column("user_text").combine_chunks()
+    missing = np.flatnonzero(~there & np.asarray(texts.is_valid()))
+    computed = space.embed(texts.take(pa.array(missing)).to_pylist())
+    vectors = np.zeros((len(rows), computed.shape[1]), dtype=np.float16)
+    if len(dense):
+        vectors[there] = _unpacked(dense)
     vectors[missing] = computed
     return vectors
+
+
+def _unpacked(column: pa.BinaryArray) -> Halves:
+    """Vectors of a column without nulls, read where Arrow keeps them."""
+    _, offsets, data = column.buffers()
+    bounds = np.frombuffer(offsets, dtype=np.int32)[column.offset : column.offset + len(column) + 1]
+    return np.frombuffer(data, dtype="<f2")[bounds[0] // 2 : bounds[-1] // 2].reshape(len(column), -1)
 
 
 def model_before(lake: Lake, day: date) -> Model | None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 from itertools import product
+from typing import Any
 
 import numpy as np
 
+from benchmarks.llm_endpoint import Endpoint
 from insights_pipeline.intents.discovery.discover import form
 from insights_pipeline.intents.embedding.spaces import Space
 from insights_pipeline.intents.embedding.wordllama_space import fit_space
 from insights_pipeline.intents.model import ACTIVE, Draft, Intent
 from insights_pipeline.intents.naming.labels import label_groups
+from insights_pipeline.intents.naming.language_model import LlmNamer
 from insights_pipeline.intents.vectors import Texts
+from insights_pipeline.llm import Budget, LlmClient, LlmConfig
 
 DAY = date(2026, 3, 2)
 
@@ -101,3 +105,10 @@ def usual(*more: Sequence[str]) -> tuple[Draft, Space, dict[str, str]]:
     """The twelve topics, and further groups of messages as "more0", "more1", …"""
     groups = {topic: messages(topic) for topic in TOPICS}
     return draft_of({**groups, **{f"more{number}": group for number, group in enumerate(more)}})
+
+
+def named(server: Endpoint, draft: Draft, space: Any, *, first: bool = True) -> Draft:
+    """The draft after a namer that asks the server, without a limit and without waiting."""
+    config = LlmConfig("openai/gpt-4.1-mini", api_base=server.url, api_key="none")
+    client = LlmClient(config, budget=Budget(usd=None, tokens=None), sleep=lambda _: None)
+    return LlmNamer(client, redact=lambda text: text).named(draft, space=space, first=first)

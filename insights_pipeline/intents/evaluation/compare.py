@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ import pyarrow as pa
 from insights_pipeline.intents.evaluation.confusion import Mixture, mixtures
 from insights_pipeline.intents.evaluation.evaluate import Agreement, agreement, auroc
 from insights_pipeline.intents.evaluation.trial import is_out_of_scope
-from insights_pipeline.intents.model import MERGED
+from insights_pipeline.intents.model import MERGED, whole_of
 from insights_pipeline.lake import DayRange, Engine, Slice, load_sql
 
 
@@ -99,12 +99,4 @@ def _names_and_wholes(engine: Engine) -> tuple[dict[str, str], dict[str, str]]:
     columns = ("intent_id", "name", "status", "merged_into")
     rows = engine.lake.read(Slice("intents", DayRange.single(max(stored)), columns)).to_pylist()
     into = {row["intent_id"]: row["merged_into"] for row in rows if row["status"] == MERGED}
-    return {row["intent_id"]: row["name"] for row in rows}, {one: _end(into, one) for one in into}
-
-
-def _end(into: Mapping[str, str | None], one: str) -> str:
-    seen = {one}
-    while (after := into.get(one)) is not None and after not in seen:
-        seen.add(after)
-        one = after
-    return one
+    return {row["intent_id"]: row["name"] for row in rows}, {one: whole_of(into, one) for one in into}

@@ -14,7 +14,7 @@ from insights_pipeline.intents.classify import Classifier
 from insights_pipeline.intents.discovery.discover import form
 from insights_pipeline.intents.embedding.spaces import Space
 from insights_pipeline.intents.life.window import Window
-from insights_pipeline.intents.model import MERGED, PERSON, RETIRED, Draft, Intent, Model
+from insights_pipeline.intents.model import MERGED, PERSON, RETIRED, Draft, Intent, Model, with_wholes
 from insights_pipeline.intents.naming.labels import Label, label_groups
 from insights_pipeline.intents.vectors import Texts
 
@@ -65,17 +65,9 @@ class Step:
 
     def classes(self) -> list[tuple[str, Intent]]:
         """Every intent whose exemplars decide, and the living one that it stands for."""
-        merged = {one.intent_id: one.merged_into for one in self.intents.values() if one.status == MERGED}
         living = {one.intent_id for one in self.judged()}
-        found = []
-        for intent_id, intent in sorted(self.intents.items()):
-            target, seen = intent_id, set()
-            while target not in seen and (into := merged.get(target)):
-                seen.add(target)
-                target = into
-            if target in living:
-                found.append((target, intent))
-        return found
+        ordered = [intent for _, intent in sorted(self.intents.items())]
+        return [(target, intent) for intent, target in with_wholes(ordered) if target in living]
 
     def change(self, intent_id: str, **values: Any) -> Intent:
         self.intents[intent_id] = replace(self.intents[intent_id], **values)

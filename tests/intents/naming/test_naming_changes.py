@@ -13,21 +13,13 @@ from benchmarks.llm_endpoint import Endpoint, Reply, endpoint
 from benchmarks.llm_models import blocks_of, data_of, messages_of, task_of, well_behaved
 from insights_pipeline.intents.model import LLM, MERGED, PERSON, Draft, Model
 from insights_pipeline.intents.naming.changes import merged, merges_of, pairs_to_judge
-from insights_pipeline.intents.naming.language_model import LlmNamer
-from insights_pipeline.llm import Budget, LlmClient, LlmConfig
-from tests.intents.naming_drafts import DAY, draft_of, messages, usual
+from tests.intents.naming_drafts import DAY, draft_of, messages, named, usual
 
 
 @pytest.fixture
 def server() -> Iterator[Endpoint]:
     with endpoint(well_behaved) as running:
         yield running
-
-
-def named(server: Endpoint, draft: Draft, space: Any, *, first: bool = True) -> Draft:
-    config = LlmConfig("openai/gpt-4.1-mini", api_base=server.url, api_key="none")
-    client = LlmClient(config, budget=Budget(usd=None, tokens=None), sleep=lambda _: None)
-    return LlmNamer(client, redact=lambda text: text).named(draft, space=space, first=first)
 
 
 def told(draft: Draft, kind: str) -> list[dict[str, Any]]:
