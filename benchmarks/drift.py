@@ -28,10 +28,10 @@ from insights_pipeline.drift.constants import (
     TOOLS,
 )
 from insights_pipeline.drift.decide import LeftOut, Signal, judge_day, signals
-from insights_pipeline.drift.fold import fold_day
-from insights_pipeline.drift.lifecycle import CLOSED, PENDING, Item, family
-from insights_pipeline.drift.panel import Panel, Sums
-from insights_pipeline.drift.volume import Known
+from insights_pipeline.drift.life.arrivals import Known
+from insights_pipeline.drift.life.fold import fold_day
+from insights_pipeline.drift.life.lifecycle import CLOSED, PENDING, Item, family
+from insights_pipeline.drift.series.panel import Panel, Sums
 from insights_pipeline.lake import DayRange
 
 DAYS, ONSET, SCORED_FROM = 60, 45, 37

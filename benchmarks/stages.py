@@ -141,7 +141,7 @@ def classify(bench: Bench) -> tuple[int, str]:
 
 
 def rollup(bench: Bench) -> tuple[int, str]:
-    from insights_pipeline.drift.rollups import rollup_days
+    from insights_pipeline.drift.series.rollups import rollup_days
 
     rollup_days(bench.engine, DAYS)
     return bench.lake.row_count("traces"), "traces"

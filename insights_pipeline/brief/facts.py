@@ -9,9 +9,9 @@ from datetime import date
 from typing import Any
 
 from insights_pipeline.brief.intent_changes import intent_changes
-from insights_pipeline.drift import floors
 from insights_pipeline.drift.constants import DOWN, ERRORS, LATENCY_P95, TOOLS, WORSE_UP
-from insights_pipeline.drift.lifecycle import ACCEPTED, CLOSED, NEW_ITEM, OPEN, PENDING, RESOLVED, family
+from insights_pipeline.drift.life.lifecycle import ACCEPTED, CLOSED, NEW_ITEM, OPEN, PENDING, RESOLVED, family
+from insights_pipeline.drift.statistics import floors
 
 MAX_LINES = 10
 _SHOWN = (NEW_ITEM, RESOLVED)

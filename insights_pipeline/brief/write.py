@@ -13,7 +13,7 @@ import pyarrow.dataset as ds
 from insights_pipeline.brief.facts import Facts, gather
 from insights_pipeline.brief.render import headline, markdown
 from insights_pipeline.drift.constants import BASELINE_DAYS
-from insights_pipeline.drift.lineage import lineage_of
+from insights_pipeline.drift.series.lineage import lineage_of
 from insights_pipeline.lake import DayRange, Engine, Slice, rows_to_table
 
 _DAYS_AT_ONCE = 60  # rows of this many days are held in memory

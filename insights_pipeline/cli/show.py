@@ -75,7 +75,7 @@ def drift(
     """
     from insights_pipeline.brief import units
     from insights_pipeline.brief.read import read_items
-    from insights_pipeline.drift.lifecycle import OPEN
+    from insights_pipeline.drift.life.lifecycle import OPEN
 
     found = read_items(open_engine().lake, parse_day(day))
     if found is None:

@@ -10,8 +10,6 @@ from functools import partial
 
 import numpy as np
 
-from insights_pipeline.drift import error_rate, numeric, tool_mix
-from insights_pipeline.drift.arrays import Floats, Ints
 from insights_pipeline.drift.constants import (
     BASELINE_DAYS,
     DEFAULT,
@@ -21,10 +19,12 @@ from insights_pipeline.drift.constants import (
     TESTED,
     TOOLS,
 )
-from insights_pipeline.drift.histograms import MovingHistogram
-from insights_pipeline.drift.lineage import Lineage, lineages
-from insights_pipeline.drift.panel import Panel
-from insights_pipeline.drift.rollups import read_panel
+from insights_pipeline.drift.series.histograms import MovingHistogram
+from insights_pipeline.drift.series.lineage import Lineage, lineages
+from insights_pipeline.drift.series.panel import Panel
+from insights_pipeline.drift.series.rollups import read_panel
+from insights_pipeline.drift.statistics import error_rate, numeric, tool_mix
+from insights_pipeline.drift.statistics.arrays import Floats, Ints
 from insights_pipeline.lake import DayRange, Slice, load_sql, rows_to_table
 from insights_pipeline.lake.engine import Engine
 

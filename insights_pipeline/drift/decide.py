@@ -8,8 +8,6 @@ from datetime import date
 
 import numpy as np
 
-from insights_pipeline.drift import error_rate, floors, numeric, tool_mix
-from insights_pipeline.drift.arrays import Floats, Mask
 from insights_pipeline.drift.constants import (
     BASELINE_DAYS,
     CHANGED,
@@ -26,9 +24,11 @@ from insights_pipeline.drift.constants import (
     UP,
     Constants,
 )
-from insights_pipeline.drift.multiplicity import benjamini_hochberg
-from insights_pipeline.drift.panel import Panel
-from insights_pipeline.drift.result import Status, TestResult
+from insights_pipeline.drift.series.panel import Panel
+from insights_pipeline.drift.statistics import error_rate, floors, numeric, tool_mix
+from insights_pipeline.drift.statistics.arrays import Floats, Mask
+from insights_pipeline.drift.statistics.multiplicity import benjamini_hochberg
+from insights_pipeline.drift.statistics.result import Status, TestResult
 from insights_pipeline.lake import DayRange
 
 _LONG_DAYS = 14

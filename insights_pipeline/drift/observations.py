@@ -9,12 +9,12 @@ from datetime import date, timedelta
 import numpy as np
 import pyarrow as pa
 
-from insights_pipeline.drift import floors
 from insights_pipeline.drift.constants import BASELINE_DAYS, CHANGED, DOWN, TESTED, TOOLS, UP
 from insights_pipeline.drift.decide import Judged, LeftOut
-from insights_pipeline.drift.explain import explain, significant
-from insights_pipeline.drift.panel import Panel
-from insights_pipeline.drift.result import Status
+from insights_pipeline.drift.explanation.explain import explain, significant
+from insights_pipeline.drift.series.panel import Panel
+from insights_pipeline.drift.statistics import floors
+from insights_pipeline.drift.statistics.result import Status
 from insights_pipeline.lake.tables import TABLES
 
 _SCHEMA = TABLES["drift_observations"].schema

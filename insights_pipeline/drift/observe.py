@@ -23,11 +23,12 @@ from insights_pipeline.drift.constants import (
     UP,
 )
 from insights_pipeline.drift.decide import CONFIRMED, EXTREME, MONTH, WEEK, Judged, LeftOut, judge
-from insights_pipeline.drift.exemplars import with_exemplars
-from insights_pipeline.drift.fold import Day, fold_day
-from insights_pipeline.drift.item_rows import from_rows, to_row
-from insights_pipeline.drift.left_out import left_out
-from insights_pipeline.drift.lifecycle import (
+from insights_pipeline.drift.explanation.exemplars import with_exemplars
+from insights_pipeline.drift.life.arrivals import Known
+from insights_pipeline.drift.life.fold import Day, fold_day
+from insights_pipeline.drift.life.item_rows import from_rows, to_row
+from insights_pipeline.drift.life.left_out import left_out
+from insights_pipeline.drift.life.lifecycle import (
     ACCEPTED,
     CLOSED,
     NEW_ITEM,
@@ -36,11 +37,10 @@ from insights_pipeline.drift.lifecycle import (
     Item,
     accepted_since,
 )
-from insights_pipeline.drift.lineage import Lineage, lineages
 from insights_pipeline.drift.observations import observation_table
-from insights_pipeline.drift.panel import Panel
-from insights_pipeline.drift.rollups import read_panel
-from insights_pipeline.drift.volume import Known
+from insights_pipeline.drift.series.lineage import Lineage, lineages
+from insights_pipeline.drift.series.panel import Panel
+from insights_pipeline.drift.series.rollups import read_panel
 from insights_pipeline.lake import DayRange, Slice, rows_to_table
 from insights_pipeline.lake.engine import Engine
 from insights_pipeline.lake.tables import TABLES

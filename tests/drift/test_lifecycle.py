@@ -5,8 +5,8 @@ from datetime import date, timedelta
 
 from insights_pipeline.drift.constants import ERRORS, LATENCY, LATENCY_P95, UP
 from insights_pipeline.drift.decide import Evidence, Signal
-from insights_pipeline.drift.item_rows import from_rows, to_row
-from insights_pipeline.drift.lifecycle import ACCEPT_DAYS, Item, accepted_since, step
+from insights_pipeline.drift.life.item_rows import from_rows, to_row
+from insights_pipeline.drift.life.lifecycle import ACCEPT_DAYS, Item, accepted_since, step
 from insights_pipeline.lake import rows_to_table
 
 D0 = date(2026, 3, 1)

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from insights_pipeline.drift.baselines import baseline_days
-from insights_pipeline.drift.item_rows import to_row
-from insights_pipeline.drift.lifecycle import ONGOING, PENDING, Item
-from insights_pipeline.drift.lineage import Lineage, lineage_of, lineages
+from insights_pipeline.drift.life.item_rows import to_row
+from insights_pipeline.drift.life.lifecycle import ONGOING, PENDING, Item
 from insights_pipeline.drift.observe import observe_days, observe_window
-from insights_pipeline.drift.rollups import read_panel, rollup_days
+from insights_pipeline.drift.series.lineage import Lineage, lineage_of, lineages
+from insights_pipeline.drift.series.rollups import read_panel, rollup_days
 from insights_pipeline.lake import (
     DayRange,
     DuckDBEngine,

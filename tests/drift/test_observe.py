@@ -13,7 +13,7 @@ from scipy import stats
 
 from insights_pipeline.drift.constants import TESTED
 from insights_pipeline.drift.observe import observe_days, observe_window
-from insights_pipeline.drift.rollups import rollup_days
+from insights_pipeline.drift.series.rollups import rollup_days
 from insights_pipeline.lake import DayRange, DuckDBEngine, Lake, connect_with, engine_config
 from tests.drift.traffic import START, Behaviour, fill, one_change, read, unchanged
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from insights_pipeline.drift.baselines import baseline_days
-from insights_pipeline.drift.histograms import MovingHistogram
-from insights_pipeline.drift.rollups import ACCURACY, GAMMA, read_panel, rollup_days
+from insights_pipeline.drift.series.histograms import MovingHistogram
+from insights_pipeline.drift.series.rollups import ACCURACY, GAMMA, read_panel, rollup_days
 from insights_pipeline.lake import DayRange, DuckDBEngine, Lake, connect_with, engine_config
 from tests.drift.traffic import START, Behaviour, fill, put, read
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from insights_pipeline.drift import error_rate, floors, numeric, tool_mix
-from insights_pipeline.drift.arrays import latest, masked_median
 from insights_pipeline.drift.constants import COST, DEFAULT, ERRORS, LATENCY, TOOLS, UP, Constants
-from insights_pipeline.drift.moderation import (
+from insights_pipeline.drift.statistics import error_rate, floors, numeric, tool_mix
+from insights_pipeline.drift.statistics.arrays import latest, masked_median
+from insights_pipeline.drift.statistics.moderation import (
     autocorrelation,
     huber_mean,
     paule_mandel,
@@ -19,8 +19,8 @@ from insights_pipeline.drift.moderation import (
     squeeze,
     vif,
 )
-from insights_pipeline.drift.multiplicity import benjamini_hochberg
-from insights_pipeline.drift.result import Status
+from insights_pipeline.drift.statistics.multiplicity import benjamini_hochberg
+from insights_pipeline.drift.statistics.result import Status
 
 INF = float("inf")
 PLAIN = Constants(

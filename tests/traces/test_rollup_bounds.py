@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from insights_pipeline.drift.rollups import rollup_days
+from insights_pipeline.drift.series.rollups import rollup_days
 from insights_pipeline.lake import DayRange, DuckDBEngine, Slice, rows_to_table
 from tests.traces.assemble_cases import D1
 

@@ -16,7 +16,7 @@ from insights_pipeline.settings import settings
 @daily_asset(group="drift", table="intent_rollups", kinds={"delta", "duckdb"}, deps=[trace_intents, traces])
 def intent_rollups(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.MaterializeResult[Any]:
     """Additive statistics of every metric of every intent on the day."""
-    from insights_pipeline.drift.rollups import rollup_days
+    from insights_pipeline.drift.series.rollups import rollup_days
 
     lake_engine = engine.engine()
     return counted(context, lake_engine.lake, "intent_rollups", rollup_days(lake_engine, days_of(context)))

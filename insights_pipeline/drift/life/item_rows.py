@@ -10,7 +10,7 @@ from typing import Any
 
 from insights_pipeline.drift.constants import VOLUME
 from insights_pipeline.drift.decide import Evidence
-from insights_pipeline.drift.lifecycle import Item
+from insights_pipeline.drift.life.lifecycle import Item
 
 
 def to_row(item: Item, day: date) -> dict[str, object]:

@@ -8,8 +8,8 @@ import numpy as np
 
 from insights_pipeline.drift.constants import LATENCY, LATENCY_P95, TESTED
 from insights_pipeline.drift.decide import LeftOut
-from insights_pipeline.drift.lifecycle import OPEN, RESOLVED, Item, accepted_since, family
-from insights_pipeline.drift.panel import Panel
+from insights_pipeline.drift.life.lifecycle import OPEN, RESOLVED, Item, accepted_since, family
+from insights_pipeline.drift.series.panel import Panel
 
 
 def left_out(panel: Panel, items: Sequence[Item]) -> LeftOut:

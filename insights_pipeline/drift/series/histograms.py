@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from insights_pipeline.drift.arrays import Floats, Ints
-from insights_pipeline.drift.rollups import bin_value
+from insights_pipeline.drift.series.rollups import bin_value
+from insights_pipeline.drift.statistics.arrays import Floats, Ints
 
 
 class MovingHistogram:

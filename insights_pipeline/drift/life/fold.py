@@ -8,11 +8,11 @@ from datetime import date
 
 from insights_pipeline.drift.constants import DEFAULT, REACH_DAYS, VOLUME, Constants
 from insights_pipeline.drift.decide import Judged, Signal, evaluable, judge_day, signals
-from insights_pipeline.drift.explain import beside, explain, significant
-from insights_pipeline.drift.left_out import left_out
-from insights_pipeline.drift.lifecycle import CLOSED, Item, family, step
-from insights_pipeline.drift.panel import Panel
-from insights_pipeline.drift.volume import Known, step_volume
+from insights_pipeline.drift.explanation.explain import beside, explain, significant
+from insights_pipeline.drift.life.arrivals import Known, step_volume
+from insights_pipeline.drift.life.left_out import left_out
+from insights_pipeline.drift.life.lifecycle import CLOSED, Item, family, step
+from insights_pipeline.drift.series.panel import Panel
 
 _SHARE_DAYS = 7
 

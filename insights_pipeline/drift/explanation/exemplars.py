@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow as pa
 
 from insights_pipeline.drift.constants import GONE, TOOLS
-from insights_pipeline.drift.lifecycle import NEW_ITEM, Item
-from insights_pipeline.drift.lineage import ITSELF, Lineage
-from insights_pipeline.drift.volume import SILENT_DAYS
+from insights_pipeline.drift.life.arrivals import SILENT_DAYS
+from insights_pipeline.drift.life.lifecycle import NEW_ITEM, Item
+from insights_pipeline.drift.series.lineage import ITSELF, Lineage
 from insights_pipeline.lake import DayRange, Slice, load_sql
 from insights_pipeline.lake.engine import Engine
 

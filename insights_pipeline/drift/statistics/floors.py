@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from insights_pipeline.drift.arrays import Floats
 from insights_pipeline.drift.constants import DOWN, ERRORS, TOOLS, WORSE_UP
+from insights_pipeline.drift.statistics.arrays import Floats
 
 LOG_RATIO = math.log(1.10)
 LOG_RATIO_P95 = math.log(1.15)

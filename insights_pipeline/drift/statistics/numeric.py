@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from insights_pipeline.drift import floors
-from insights_pipeline.drift.arrays import Floats, Ints, Mask, latest, pick
 from insights_pipeline.drift.constants import BASELINE_DAYS, DEFAULT, Constants
-from insights_pipeline.drift.moderation import (
+from insights_pipeline.drift.statistics import floors
+from insights_pipeline.drift.statistics.arrays import Floats, Ints, Mask, latest, pick
+from insights_pipeline.drift.statistics.moderation import (
     autocorrelation,
     huber_mean,
     paule_mandel,
@@ -17,8 +17,8 @@ from insights_pipeline.drift.moderation import (
     squeeze,
     vif,
 )
-from insights_pipeline.drift.result import Status, TestResult
-from insights_pipeline.drift.weekday import weekday_effects
+from insights_pipeline.drift.statistics.result import Status, TestResult
+from insights_pipeline.drift.statistics.weekday import weekday_effects
 
 # Variance of a log p95 in units of the within-day variance of a log value: p(1−p) / f² at .95 is about 4.5 for a
 # normal; 6 leaves room for tails that are heavier.

@@ -13,9 +13,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
-from insights_pipeline.drift import floors
 from insights_pipeline.drift.constants import LATENCY, LATENCY_P95, REACH_DAYS
 from insights_pipeline.drift.decide import CONFIRMED, EXTREME, MONTH, WEEK, Evidence, Signal
+from insights_pipeline.drift.statistics import floors
 from insights_pipeline.lake import DayRange
 
 PENDING, NEW_ITEM, ONGOING, RECOVERING = "pending", "new", "ongoing", "recovering"

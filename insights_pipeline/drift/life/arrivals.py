@@ -8,9 +8,8 @@ from datetime import date
 
 import numpy as np
 
-from insights_pipeline.drift import floors
 from insights_pipeline.drift.constants import BASELINE_DAYS, GONE, NEW, VOLUME
-from insights_pipeline.drift.lifecycle import (
+from insights_pipeline.drift.life.lifecycle import (
     ACCEPT_DAYS,
     ACCEPTED,
     CLOSED,
@@ -23,7 +22,8 @@ from insights_pipeline.drift.lifecycle import (
     forgotten,
     item_id,
 )
-from insights_pipeline.drift.panel import Panel
+from insights_pipeline.drift.series.panel import Panel
+from insights_pipeline.drift.statistics import floors
 
 MIN_TRACES = 20
 MIN_DAYS = 2

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from insights_pipeline.drift.arrays import Floats, Ints, Mask, masked_median
 from insights_pipeline.drift.constants import Constants
+from insights_pipeline.drift.statistics.arrays import Floats, Ints, Mask, masked_median
 
 _BISECTIONS = 28
 _POOL_ROUNDS = 6

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from insights_pipeline.drift.constants import ALL, RESERVED
-from insights_pipeline.drift.lineage import ITSELF, Lineage
-from insights_pipeline.drift.panel import Panel, build_panel
+from insights_pipeline.drift.series.lineage import ITSELF, Lineage
+from insights_pipeline.drift.series.panel import Panel, build_panel
 from insights_pipeline.lake import DayRange, Slice, load_sql
 from insights_pipeline.lake.engine import Engine, Source
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from insights_pipeline.drift.arrays import Floats, Ints, Mask
+from insights_pipeline.drift.statistics.arrays import Floats, Ints, Mask
 
 _WEEK = 7
 

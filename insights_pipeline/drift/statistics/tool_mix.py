@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from insights_pipeline.drift import floors
-from insights_pipeline.drift.arrays import Floats, Mask, latest, pick
 from insights_pipeline.drift.constants import BASELINE_DAYS, DEFAULT, Constants
-from insights_pipeline.drift.moderation import autocorrelation, prior_variance, squeeze, vif
-from insights_pipeline.drift.result import Status, TestResult
+from insights_pipeline.drift.statistics import floors
+from insights_pipeline.drift.statistics.arrays import Floats, Mask, latest, pick
+from insights_pipeline.drift.statistics.moderation import autocorrelation, prior_variance, squeeze, vif
+from insights_pipeline.drift.statistics.result import Status, TestResult
 
 _MAX_RHO = 0.3
 

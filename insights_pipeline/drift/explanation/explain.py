@@ -9,7 +9,7 @@ import numpy as np
 
 from insights_pipeline.drift.constants import ERRORS, LATENCY, LATENCY_P95, TOOLS
 from insights_pipeline.drift.decide import Judged, Signal
-from insights_pipeline.drift.panel import Panel
+from insights_pipeline.drift.series.panel import Panel
 
 _TOOLS_SHOWN = 5
 _LEAST_POINTS = 0.5

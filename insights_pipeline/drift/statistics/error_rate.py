@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from insights_pipeline.drift import floors
-from insights_pipeline.drift.arrays import Floats, Mask, latest, pick, ratio
 from insights_pipeline.drift.constants import BASELINE_DAYS, DEFAULT, Constants
-from insights_pipeline.drift.moderation import autocorrelation, prior_variance, squeeze, vif
-from insights_pipeline.drift.result import Status, TestResult
+from insights_pipeline.drift.statistics import floors
+from insights_pipeline.drift.statistics.arrays import Floats, Mask, latest, pick, ratio
+from insights_pipeline.drift.statistics.moderation import autocorrelation, prior_variance, squeeze, vif
+from insights_pipeline.drift.statistics.result import Status, TestResult
 
 _PRIOR_N = 5.0  # traces that the pooled rate is worth in a series' own baseline rate
 _POOLED_RATE = (0.005, 0.2)

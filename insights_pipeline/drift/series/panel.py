@@ -9,8 +9,8 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
-from insights_pipeline.drift.arrays import Floats, Ints, Mask
 from insights_pipeline.drift.constants import NUMERIC
+from insights_pipeline.drift.statistics.arrays import Floats, Ints, Mask
 from insights_pipeline.lake import DayRange
 
 

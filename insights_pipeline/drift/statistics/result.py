@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from insights_pipeline.drift.arrays import Floats, Ints
+from insights_pipeline.drift.statistics.arrays import Floats, Ints
 
 
 class Status(IntEnum):
