@@ -27,7 +27,8 @@ from insights_pipeline.drift.constants import (
     STEPS,
     TOOLS,
 )
-from insights_pipeline.drift.decide import LeftOut, Signal, judge_day, signals
+from insights_pipeline.drift.detect import Signal, judge_day, signals
+from insights_pipeline.drift.judge import LeftOut
 from insights_pipeline.drift.life.arrivals import Known
 from insights_pipeline.drift.life.fold import fold_day
 from insights_pipeline.drift.life.lifecycle import CLOSED, PENDING, Item, family
@@ -109,7 +110,7 @@ def simulate(world: World, seed: int) -> Simulated:
     shares, tools = _tools(rng, world, n, drift)
     panel = Panel(
         days=DayRange(first, START + timedelta(days=DAYS - 1)),
-        intents=tuple(f"i{row:03d}" for row in range(size)),
+        series=tuple(f"i{row:03d}" for row in range(size)),
         n=_later(n), total=_later(n).sum(axis=0), sums=sums, error_n=_later(n), error_k=_later(k),
         tools=tools, tool_n=_later(n), shares=_later(shares),
     )  # fmt: skip
@@ -200,7 +201,7 @@ def ours(simulated: Simulated, *, monthly: bool) -> Flags:
             confirmed = signal.hit and any(_key(signal) in earlier for earlier in hits[-3:-1])
             triggers = set(signal.triggers) - (set() if monthly else {"D"})
             if (triggers or confirmed) and day >= SCORED_FROM:
-                flags[family(signal.metric)][int(signal.intent_id[1:]), day] = True
+                flags[family(signal.metric)][int(signal.series[1:]), day] = True
     return flags
 
 
@@ -210,7 +211,7 @@ def _signals(panel: Panel, day: date) -> list[Signal]:
 
 
 def _key(signal: Signal) -> tuple[str, str, str]:
-    return signal.intent_id, family(signal.metric), signal.direction
+    return signal.series, family(signal.metric), signal.direction
 
 
 def items_of(simulated: Simulated) -> tuple[Flags, dict[str, Item]]:
@@ -224,7 +225,7 @@ def items_of(simulated: Simulated) -> tuple[Flags, dict[str, Item]]:
             if item.state in CLOSED or item.state == PENDING:
                 continue
             if day >= SCORED_FROM:
-                flags[family(item.metric)][int(item.intent_id[1:]), day] = True
+                flags[family(item.metric)][int(item.series[1:]), day] = True
                 opened.setdefault(item.item_id, item)
     return flags, opened
 
@@ -337,7 +338,7 @@ def main() -> None:
             scores[label].seconds += time.perf_counter() - begin
             scores[label].add(simulated, flags)
         for item in opened.values():
-            true = (int(item.intent_id[1:]), family(item.metric)) in simulated.drifted
+            true = (int(item.series[1:]), family(item.metric)) in simulated.drifted
             true_items += true and item.opened >= START + timedelta(days=ONSET - 2)
             false_items += not true
     print(f"world {options.world}, {options.seeds} seeds from {options.first_seed}")

@@ -6,7 +6,7 @@ import json
 import os
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic.fields import FieldInfo
@@ -46,6 +46,35 @@ class CategorySetting(BaseModel):
     name: str = Field(min_length=1, max_length=80)
     description: str = Field(min_length=1, max_length=1_000)
     examples: tuple[str, ...] = ()
+
+
+class _ContactPoint(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class SlackSetting(_ContactPoint):
+    """An incoming webhook of Slack."""
+
+    kind: Literal["slack"]
+    url: SecretStr
+
+
+class WebhookSetting(_ContactPoint):
+    """Any HTTPS endpoint that takes JSON."""
+
+    kind: Literal["webhook"]
+    url: SecretStr
+    headers: dict[str, SecretStr] = Field(default_factory=dict)
+
+
+class EmailSetting(_ContactPoint):
+    """Addresses that get mail through `smtp_url`."""
+
+    kind: Literal["email"]
+    to: tuple[str, ...] = Field(min_length=1)
+
+
+ContactPointSetting = Annotated[SlackSetting | WebhookSetting | EmailSetting, Field(discriminator="kind")]
 
 
 class _FileSource(PydanticBaseSettingsSource):
@@ -143,6 +172,33 @@ class Settings(BaseSettings):
         description="Most tokens of the language model in one run; counts where no price is known.",
     )
     llm_timeout_seconds: float = Field(60.0, gt=0, description="Longest wait for one answer of the model.")
+    baseline_groups: tuple[Literal["tenant", "environment"], ...] = Field(
+        (), description="Also keep baselines and watch for drift per tenant or environment, e.g. ['tenant']."
+    )
+    contact_points: dict[str, ContactPointSetting] = Field(
+        default_factory=dict,
+        description="Who can be told: NAME -> {kind: slack, url} | {kind: webhook, url} | {kind: email, to}, as JSON.",
+        repr=False,
+    )
+    brief_to: tuple[str, ...] = Field(
+        (), description="Names of contact points that every brief is sent to, once."
+    )
+    brief_cadences: tuple[Literal["daily", "weekly", "monthly"], ...] = Field(
+        ("daily", "weekly", "monthly"), description="Which briefs are sent."
+    )
+    brief_when_quiet: bool = Field(True, description="Also send briefs that say that nothing changed.")
+    smtp_url: SecretStr | None = Field(
+        None,
+        description="Mail server: smtp://USER:PASSWORD@HOST:587 (STARTTLS), smtps://… or, without TLS, smtp+plain://….",
+    )
+    smtp_from: str | None = Field(None, description="Sender of mails; default: the user of smtp_url.")
+    outbound_hosts: tuple[str, ...] = Field(
+        (),
+        description="Hosts that may be called though they are private or not https, e.g. ['hooks.internal:8080'].",
+    )
+    ui_url: str = Field(
+        "http://localhost:3000", description="Address of the Dagster UI, for links in briefs."
+    )
     refresh_minutes: int = Field(
         15, ge=0, description="How often at most a day that is still receiving spans is run again."
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from insights_pipeline.settings import settings
 
 if TYPE_CHECKING:
+    from insights_pipeline.drift.life.decisions import Decision
     from insights_pipeline.intents.embedding.spaces import Embeddings
     from insights_pipeline.intents.naming.language_model import LlmNamer
     from insights_pipeline.intents.steering import Steering
@@ -92,6 +93,14 @@ def namer() -> LlmNamer | None:
         return None
     client = LlmClient(model[0], budget=model[1], cache=StoredAnswers(state()))
     return LlmNamer(client, redact=outbound())
+
+
+def decisions() -> list[Decision]:
+    """What people decided about drift items. Raises StateError where the database cannot be read."""
+    from insights_pipeline.drift.life.decisions import decisions_of
+    from insights_pipeline.state import drift_decisions
+
+    return decisions_of(drift_decisions(state()))
 
 
 def steering(namer: LlmNamer | None = None) -> Steering:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -16,10 +16,10 @@ from insights_pipeline.drift.constants import (
     ERRORS,
     NUMERIC,
     READY_DAYS,
-    TESTED,
     TOOLS,
 )
 from insights_pipeline.drift.series.histograms import MovingHistogram
+from insights_pipeline.drift.series.keys import intent_of, slice_of
 from insights_pipeline.drift.series.lineage import Lineage, lineages
 from insights_pipeline.drift.series.panel import Panel
 from insights_pipeline.drift.series.rollups import read_panel
@@ -33,7 +33,7 @@ _WEEK = 7
 Row = dict[str, object]
 
 
-def baseline_days(engine: Engine, days: DayRange) -> int:
+def baseline_days(engine: Engine, days: DayRange, *, groups: Sequence[str] = ()) -> int:
     """Replace the baselines of `days` from the rollups of the 30 days before each; gives the rows written.
 
     Every series has one, "all" and "unknown" too. Under 7 days with traffic it is "learning". Nothing is left out
@@ -52,17 +52,14 @@ def baseline_days(engine: Engine, days: DayRange) -> int:
 
 def _chunk_rows(engine: Engine, days: DayRange, lineage: Lineage) -> list[Row]:
     loaded = DayRange(days.first - timedelta(days=BASELINE_DAYS), days.last - timedelta(days=1))
-    panels = [read_panel(engine, loaded, lineage=lineage), read_panel(engine, loaded, reserved=True)]
-    tested = panels[0]
+    panel = read_panel(engine, loaded, lineage=lineage)
     values = dict(_window_values(engine, loaded, days, lineage))
     rows: list[Row] = []
     for day in days:
-        last = day - timedelta(days=1)
-        series = len(tested.ending(last, BASELINE_DAYS).intents) * len(TESTED)
-        alpha = DEFAULT.q / max(1, series)
-        for panel in panels:
-            rows += _day_rows(day, panel.ending(last, BASELINE_DAYS), values[day], alpha=alpha)
-    return sorted(rows, key=lambda row: (row["date"], row["intent_id"], row["metric"]))
+        recent = panel.ending(day - timedelta(days=1), BASELINE_DAYS)
+        alpha = DEFAULT.q / max(1, len(recent.series) * len(recent.metrics))
+        rows += _day_rows(day, recent, values[day], alpha=alpha)
+    return sorted(rows, key=lambda row: (row["date"], row["intent_id"], row["slice"] or "", row["metric"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +138,7 @@ def _values(
 
 
 def _day_rows(day: date, panel: Panel, values: Values, *, alpha: float) -> Iterator[Row]:
-    if not panel.intents:
+    if not panel.series:
         return
     everything = np.ones(panel.n.shape, dtype=bool)
     for metric in NUMERIC:
@@ -149,26 +146,26 @@ def _day_rows(day: date, panel: Panel, values: Values, *, alpha: float) -> Itera
         daily = numeric.log_means(sums.slog, sums.slog2, sums.n_pos, first_weekday=panel.first_weekday)
         fit = numeric.fit(daily, everything)
         least = numeric.detectable(fit, days=_WEEK, cap=DEFAULT.cap_week, alpha=alpha)
-        for row, intent in enumerate(panel.intents):
+        for row, series in enumerate(panel.series):
             known = fit.n[row] > 0
             yield _row(day, panel, row, metric, sums.n_valid, least) | {
                 "geometric_mean": float(np.exp(fit.mu[row])) if known else None,
                 "sd_within": float(np.sqrt(fit.s2w[row])) if known else None,
                 "sd_between": float(np.sqrt(fit.tau2[row])) if known else None,
-                "mean": values.mean.get((intent, metric)),
-                "p50": values.p50.get((intent, metric)),
-                "p95": values.p95.get((intent, metric)),
+                "mean": values.mean.get((series, metric)),
+                "p50": values.p50.get((series, metric)),
+                "p95": values.p95.get((series, metric)),
             }
     rates = error_rate.fit(panel.error_n, panel.error_k, everything)
     least = error_rate.detectable(rates, days=_WEEK, cap=DEFAULT.cap_week, alpha=alpha)
-    for row in range(len(panel.intents)):
+    for row in range(len(panel.series)):
         yield _row(day, panel, row, ERRORS, panel.error_n, least) | {
             "rate": float(rates.k[row] / rates.n[row]) if rates.n[row] > 0 else None,
             "sd_between": float(np.sqrt(rates.s2[row])) if rates.n[row] > 0 else None,  # of the log-odds
         }
     mix = tool_mix.fit(panel.tool_n, panel.shares, everything)
     least = tool_mix.detectable(mix, days=_WEEK, cap=DEFAULT.cap_week, alpha=alpha)
-    for row in range(len(panel.intents)):
+    for row in range(len(panel.series)):
         yield _row(day, panel, row, TOOLS, panel.tool_n, least) | {"shares": _shares(panel, row)}
 
 
@@ -179,7 +176,8 @@ def _row(day: date, panel: Panel, row: int, metric: str, valid: Floats, least: F
     columns = np.flatnonzero(seen)
     return {
         "date": day,
-        "intent_id": panel.intents[row],
+        "intent_id": intent_of(panel.series[row]),
+        "slice": slice_of(panel.series[row]),
         "metric": metric,
         "status": "ready" if days >= READY_DAYS else "learning",
         "first_day": panel.days.first + timedelta(days=int(columns[0])),

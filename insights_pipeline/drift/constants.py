@@ -4,19 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-LATENCY, LATENCY_P95, COST = "latency_ms", "latency_p95_ms", "cost_usd"
-STEPS, OUTPUT, ERRORS, TOOLS, VOLUME = "step_count", "output_chars", "error_rate", "tool_mix", "volume"
+LATENCY, LATENCY_P95, TTFT = "latency_ms", "latency_p95_ms", "ttft_ms"
+COST, TOKENS, STEPS, OUTPUT = "cost_usd", "total_tokens", "step_count", "output_chars"
+ERRORS, TOOLS, VOLUME = "error_rate", "tool_mix", "volume"
+SCORE = "score:"  # … and the name of a feedback score: a metric each
 
-NUMERIC = (LATENCY, COST, STEPS, OUTPUT)
-TESTED = (LATENCY, LATENCY_P95, COST, STEPS, OUTPUT, ERRORS, TOOLS)
+NUMERIC = (LATENCY, TTFT, COST, TOKENS, STEPS, OUTPUT)  # positive and skewed: compared on the log scale
+TESTED = (LATENCY, LATENCY_P95, TTFT, COST, TOKENS, STEPS, OUTPUT, ERRORS, TOOLS, VOLUME)
 
 ALL, UNKNOWN = "all", "unknown"
 RESERVED = (ALL, UNKNOWN)
 
 # More of these is worse; of the others neither direction is.
-WORSE_UP = frozenset({LATENCY, LATENCY_P95, COST, STEPS, ERRORS})
+WORSE_UP = frozenset({LATENCY, LATENCY_P95, TTFT, COST, TOKENS, STEPS, ERRORS})
 
 UP, DOWN, CHANGED, NEW, GONE = "up", "down", "changed", "new", "gone"
+
+# Of a trace: what a change may be carried by, and what series of their own can be kept for.
+MODEL, TENANT, ENVIRONMENT, SERVICE, RELEASE, TOOL = (
+    "model",
+    "tenant",
+    "environment",
+    "service",
+    "release",
+    "tool",
+)
+DIMENSIONS = (MODEL, TENANT, ENVIRONMENT, SERVICE, RELEASE, TOOL)
 
 HORIZONS = {"1d": 1, "7d": 7, "30d": 30}
 BASELINE_DAYS = 30

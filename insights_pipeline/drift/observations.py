@@ -9,9 +9,10 @@ from datetime import date, timedelta
 import numpy as np
 import pyarrow as pa
 
-from insights_pipeline.drift.constants import BASELINE_DAYS, CHANGED, DOWN, TESTED, TOOLS, UP
-from insights_pipeline.drift.decide import Judged, LeftOut
+from insights_pipeline.drift.constants import BASELINE_DAYS, CHANGED, DOWN, TOOLS, UP
 from insights_pipeline.drift.explanation.explain import explain, significant
+from insights_pipeline.drift.judge import Judged, LeftOut
+from insights_pipeline.drift.series.keys import intent_of, slice_of
 from insights_pipeline.drift.series.panel import Panel
 from insights_pipeline.drift.statistics import floors
 from insights_pipeline.drift.statistics.result import Status
@@ -47,13 +48,13 @@ def observation_table(
     triggers: Mapping[tuple[str, str, str], str],
     items: Mapping[tuple[str, str, str], str],
 ) -> pa.Table:
-    """Rows of one horizon. `triggers` and `items` are by (intent, metric, direction)."""
+    """Rows of one horizon. `triggers` and `items` are by (series, metric, direction)."""
     columns = panel.columns(judged.window)
     reach = slice(max(0, columns.start - BASELINE_DAYS), columns.stop)
     rows = np.flatnonzero(panel.n[:, reach].sum(axis=1) > 0)
     tables = [
         _metric_table(day, cadence, panel, judged, out, metric, rows, triggers=triggers, items=items)
-        for metric in TESTED
+        for metric in judged.results
     ]
     return pa.concat_tables(tables)
 
@@ -71,16 +72,17 @@ def _metric_table(
     items: Mapping[tuple[str, str, str], str],
 ) -> pa.Table:
     result = judged.results[metric]
-    intents = [panel.intents[row] for row in rows]
+    series = [panel.series[row] for row in rows]
     directions = [_direction(metric, float(result.effect[row])) for row in rows]
-    keys = [(intent, metric, direction or "") for intent, direction in zip(intents, directions, strict=True)]
+    keys = [(one, metric, direction or "") for one, direction in zip(series, directions, strict=True)]
     fired = [triggers.get(key) for key in keys]
     first, last = _baseline_days(panel, judged.baseline[metric], rows)
     values: dict[str, Sequence[object] | np.ndarray] = {
         "date": [day] * len(rows),
         "cadence": [cadence] * len(rows),
         "horizon": [judged.horizon] * len(rows),
-        "intent_id": intents,
+        "intent_id": [intent_of(one) for one in series],
+        "slice": [slice_of(one) for one in series],
         "metric": [metric] * len(rows),
         "window_first": [judged.window.first] * len(rows),
         "window_last": [judged.window.last] * len(rows),

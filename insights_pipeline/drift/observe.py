@@ -18,13 +18,14 @@ from insights_pipeline.drift.constants import (
     LATENCY,
     LATENCY_P95,
     REACH_DAYS,
-    TESTED,
     TOOLS,
     UP,
 )
-from insights_pipeline.drift.decide import CONFIRMED, EXTREME, MONTH, WEEK, Judged, LeftOut, judge
+from insights_pipeline.drift.detect import CONFIRMED, EXTREME, MONTH, WEEK
 from insights_pipeline.drift.explanation.exemplars import with_exemplars
+from insights_pipeline.drift.judge import Judged, LeftOut, judge
 from insights_pipeline.drift.life.arrivals import Known
+from insights_pipeline.drift.life.decisions import Decision
 from insights_pipeline.drift.life.fold import Day, fold_day
 from insights_pipeline.drift.life.item_rows import from_rows, to_row
 from insights_pipeline.drift.life.left_out import left_out
@@ -50,10 +51,13 @@ _CHUNK_DAYS = 62
 _TRIGGER_OF = {"1d": EXTREME, "7d": WEEK, "30d": MONTH}
 
 
-def observe_days(engine: Engine, days: DayRange) -> int:
+def observe_days(
+    engine: Engine, days: DayRange, *, decisions: Sequence[Decision] = (), groups: Sequence[str] = ()
+) -> int:
     """Fold `days` in order and replace their observations (cadence daily) and items; gives the observations written.
 
     The state before is the newest day of `drift_items` before the range. A range gives what single days would give.
+    `decisions` are those of people; `groups` the dimensions whose slices are series of their own.
     """
     items: Sequence[Item] = _items_before(engine, days.first)
     written = 0
@@ -122,7 +126,7 @@ def _linked(items: Sequence[Item]) -> dict[tuple[str, str, str], str]:
     for item in sorted(items, key=lambda item: (item.state not in CLOSED, item.opened, item.item_id)):
         metrics = (LATENCY, LATENCY_P95) if item.metric in (LATENCY, LATENCY_P95) else (item.metric,)
         if item.state not in CLOSED:
-            linked.update({(item.intent_id, metric, item.direction): item.item_id for metric in metrics})
+            linked.update({(item.series, metric, item.direction): item.item_id for metric in metrics})
     return linked
 
 
@@ -130,14 +134,14 @@ def _triggers(outcome: Day, horizon: str) -> dict[tuple[str, str, str], str]:
     """What fired on this horizon today; a confirmed day counts on the day that confirmed it."""
     own = _TRIGGER_OF[horizon]
     fired = {
-        (signal.intent_id, signal.metric, signal.direction): own
+        (signal.series, signal.metric, signal.direction): own
         for signal in outcome.signals
         if own in signal.triggers
     }
     if HORIZONS[horizon] == 1:
         for item in outcome.items:
             if item.state == NEW_ITEM and item.trigger == CONFIRMED:
-                fired.setdefault((item.intent_id, item.metric, item.direction), CONFIRMED)
+                fired.setdefault((item.series, item.metric, item.direction), CONFIRMED)
     return fired
 
 
@@ -204,7 +208,7 @@ def observe_window(engine: Engine, cadence: str, window: DayRange) -> int:
     # an episode that began and ended inside the window is part of its story
     out = LeftOut(left_out(panel, items).baseline, LeftOut.nothing(panel).window)
     tables = []
-    if panel.intents:
+    if panel.series:
         judged = judge(panel, window, out, horizon=horizon, cap=DEFAULT.cap_week)
         tables.append(
             observation_table(
@@ -224,10 +228,9 @@ def observe_window(engine: Engine, cadence: str, window: DayRange) -> int:
 
 def _window_triggers(panel: Panel, judged: Judged, trigger: str) -> dict[tuple[str, str, str], str]:
     fired = {}
-    for metric in TESTED:
-        result = judged.results[metric]
+    for metric, result in judged.results.items():
         pulled = (judged.q[metric] <= DEFAULT.q) & (result.magnitude >= 1)
         for row in pulled.nonzero()[0]:
             direction = CHANGED if metric == TOOLS else UP if result.effect[row] > 0 else DOWN
-            fired[panel.intents[row], metric, direction] = trigger
+            fired[panel.series[row], metric, direction] = trigger
     return fired

@@ -264,17 +264,40 @@ INTENT_ROLLUPS = _table(
     },
 )
 
-BASELINES = _table(
-    "baselines",
-    ("date", "intent_id", "metric"),
+# The same sums for the traces of an intent that share a model, tenant, environment, service, release, or used a tool.
+SLICE_ROLLUPS = _table(
+    "slice_rollups",
+    ("date", "intent_id", "metric", "dimension", "value"),
     {
         "intent_id": _S,
+        "metric": _S,
+        "dimension": _S,
+        "value": _S,
+        "n": _I,
+        "n_valid": _I,
+        "n_pos": _I,
+        "k": _I,
+        "sum": _EXACT,
+        "sumsq": _EXACT,
+        "slog": _EXACT,
+        "slog2": _EXACT,
+        "shares": _SHARES,
+    },
+)
+
+BASELINES = _table(
+    "baselines",
+    ("date", "intent_id", "slice", "metric"),
+    {
+        "intent_id": _S,
+        "slice": _S,  # "tenant=acme"; NULL: the whole
         "metric": _S,
         "status": _S,  # learning | ready
         "first_day": _DATE,
         "last_day": _DATE,
         "days": _I,
         "n": _I,
+        "days_left_out": _DATES,  # quarantined: part of a drift
         "coverage": _F,
         "mean": _F,
         "geometric_mean": _F,
@@ -290,11 +313,12 @@ BASELINES = _table(
 
 DRIFT_OBSERVATIONS = _table(
     "drift_observations",
-    ("date", "horizon", "intent_id", "metric"),
+    ("date", "horizon", "intent_id", "slice", "metric"),
     {
         "cadence": _S,  # daily | weekly | monthly
         "horizon": _S,  # 1d | 7d | 30d | week | month
         "intent_id": _S,
+        "slice": _S,
         "metric": _S,
         "window_first": _DATE,
         "window_last": _DATE,
@@ -330,9 +354,10 @@ DRIFT_ITEMS = _table(
     {
         "item_id": _S,
         "intent_id": _S,
+        "slice": _S,
         "metric": _S,
         "direction": _S,
-        "state": _S,  # pending | new | ongoing | recovering | resolved | accepted
+        "state": _S,  # pending | new | ongoing | recovering | no_data | resolved | accepted | dismissed
         "opened": _DATE,
         "last_fired": _DATE,
         "closed": _DATE,
@@ -351,6 +376,11 @@ DRIFT_ITEMS = _table(
         "traffic_share": _F,
         "quarantined_days": _DATES,
         "trace_ids": _STRINGS,
+        "baseline_trace_ids": _STRINGS,  # of before the change
+        "onset": _DATE,  # when it began, and a 95 % interval
+        "onset_first": _DATE,
+        "onset_last": _DATE,
+        "shape": _S,  # step | ramp
         "explanation": _S,  # JSON
     },
 )
@@ -365,7 +395,10 @@ BRIEFS = _table(
         "status": _S,  # learning | quiet | changed | no_data
         "headline": _S,
         "facts": _S,  # JSON
+        "summary": _S,  # two sentences of a language model, checked against the facts; NULL: none
         "markdown": _S,
+        "html": _S,
+        "slack": _S,  # JSON list of blocks
     },
     partition_by=("date", "cadence"),
 )
@@ -384,6 +417,7 @@ TABLES: dict[str, Table] = {
         INTENTS,
         TRACE_INTENTS,
         INTENT_ROLLUPS,
+        SLICE_ROLLUPS,
         BASELINES,
         DRIFT_OBSERVATIONS,
         DRIFT_ITEMS,

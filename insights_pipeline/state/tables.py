@@ -11,7 +11,7 @@ from sqlalchemy.types import JSON
 METADATA = MetaData()
 
 # What this release makes of an older database: the newest file in `migrations/versions`.
-SCHEMA = "0001"
+SCHEMA = "0002"
 # Dagster keeps its own in `alembic_version`, perhaps in the same Postgres.
 VERSIONS = "insights_state_version"
 
@@ -41,4 +41,30 @@ LLM_ANSWERS = Table(
     Column("prompt_tokens", BigInteger),
     Column("completion_tokens", BigInteger),
     Column("cost_usd", Float),
+)
+
+DRIFT_DECISIONS = Table(
+    "drift_decisions",
+    METADATA,
+    Column("decision_id", _ID, Identity(), primary_key=True),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("undone_at_ns", BigInteger),
+    Column("undone_by", Text),
+    sqlite_autoincrement=True,
+)
+
+# One row for each message and contact point: what makes a brief go out once.
+DELIVERIES = Table(
+    "deliveries",
+    METADATA,
+    Column("key", Text, primary_key=True),
+    Column("contact_point", Text, primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("claimed_ns", BigInteger, nullable=False),
+    Column("sent_ns", BigInteger),
+    Column("error", Text),
 )

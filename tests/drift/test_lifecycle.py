@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 
 from insights_pipeline.drift.constants import ERRORS, LATENCY, LATENCY_P95, UP
-from insights_pipeline.drift.decide import Evidence, Signal
+from insights_pipeline.drift.detect import Evidence, Signal
 from insights_pipeline.drift.life.item_rows import from_rows, to_row
 from insights_pipeline.drift.life.lifecycle import ACCEPT_DAYS, Item, accepted_since, step
 from insights_pipeline.lake import rows_to_table

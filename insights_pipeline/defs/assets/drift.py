@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 
+from insights_pipeline import wiring
 from insights_pipeline.defs.assets.daily import daily_asset
 from insights_pipeline.defs.assets.intents import intent_model, trace_intents
 from insights_pipeline.defs.assets.traffic import traces
@@ -22,21 +23,11 @@ def intent_rollups(context: dg.AssetExecutionContext, engine: EngineResource) ->
     return counted(context, lake_engine.lake, "intent_rollups", rollup_days(lake_engine, days_of(context)))
 
 
-# A same-day dependency: with the 30 days before declared, a backfill would also target 30 later days.
-@daily_asset(group="drift", table="baselines", kinds={"delta", "python"}, deps=[intent_rollups])
-def baselines(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.MaterializeResult[Any]:
-    """What is normal for every intent and metric: the 30 days before, with the smallest change detectable."""
-    from insights_pipeline.drift.baselines import baseline_days
-
-    lake_engine = engine.engine()
-    return counted(context, lake_engine.lake, "baselines", baseline_days(lake_engine, days_of(context)))
-
-
 @daily_asset(
     group="drift",
     table="drift_observations",
     kinds={"delta", "scipy"},
-    deps=[baselines, intent_model],
+    deps=[intent_rollups, intent_model],
     follows_itself="drift_observations",
 )
 def drift_observations(
@@ -46,9 +37,24 @@ def drift_observations(
     from insights_pipeline.drift.observe import observe_days
 
     lake_engine = engine.engine()
-    return counted(
-        context, lake_engine.lake, "drift_observations", observe_days(lake_engine, days_of(context))
+    rows = observe_days(
+        lake_engine, days_of(context), decisions=wiring.decisions(), groups=settings().baseline_groups
     )
+    return counted(context, lake_engine.lake, "drift_observations", rows)
+
+
+# After the observations: their items say which days are quarantined. A same-day dependency, since with the 30 days
+# before declared a backfill would also target 30 later days.
+@daily_asset(
+    group="drift", table="baselines", kinds={"delta", "python"}, deps=[intent_rollups, drift_observations]
+)
+def baselines(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.MaterializeResult[Any]:
+    """What is normal for every intent and metric: the 30 days before without those of drifts."""
+    from insights_pipeline.drift.baselines import baseline_days
+
+    lake_engine = engine.engine()
+    rows = baseline_days(lake_engine, days_of(context), groups=settings().baseline_groups)
+    return counted(context, lake_engine.lake, "baselines", rows)
 
 
 @daily_asset(group="briefs", table="briefs", kinds={"delta", "markdown"}, deps=[drift_observations])

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from insights_pipeline.drift.constants import ERRORS, LATENCY, LATENCY_P95, TOOLS
-from insights_pipeline.drift.decide import Judged, Signal
+from insights_pipeline.drift.detect import Signal
+from insights_pipeline.drift.judge import Judged
 from insights_pipeline.drift.series.panel import Panel
 
 _TOOLS_SHOWN = 5

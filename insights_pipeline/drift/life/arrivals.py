@@ -43,7 +43,7 @@ class Known:
 def arrived(panel: Panel, known: Known) -> list[tuple[str, int]]:
     """(intent, traces so far) of intents that came after the bootstrap and reach 20 traces on 2 days today."""
     found = []
-    for row, intent in enumerate(panel.intents):
+    for row, intent in enumerate(panel.series):
         born = known.born.get(intent)
         if (
             born is None
@@ -73,7 +73,7 @@ def vanished(panel: Panel, known: Known) -> list[tuple[str, float]]:
     if not (panel.total[silent] > 0).all():
         return []
     found = []
-    for row, intent in enumerate(panel.intents):
+    for row, intent in enumerate(panel.series):
         if known.status.get(intent, RETIRED) == RETIRED or panel.n[row, silent.start :].sum() > 0:
             continue
         flowing = panel.total[usual] > 0
@@ -83,9 +83,14 @@ def vanished(panel: Panel, known: Known) -> list[tuple[str, float]]:
     return found
 
 
-def step_volume(day: date, items: Sequence[Item], panel: Panel, known: Known) -> list[Item]:
+def arrives_or_leaves(item: Item) -> bool:
+    """Whether the item says that an intent is new or gone; growing and fading are drifts of its volume."""
+    return item.direction in (NEW, GONE)
+
+
+def step_arrivals(day: date, items: Sequence[Item], panel: Panel, known: Known) -> list[Item]:
     """Today's volume items from yesterday's: a new intent is told once; a vanished one stays until it is back."""
-    row = {intent: position for position, intent in enumerate(panel.intents)}
+    row = {intent: position for position, intent in enumerate(panel.series)}
     silent = dict(vanished(panel, known))
     today = {}
     for item in items:
@@ -96,16 +101,14 @@ def step_volume(day: date, items: Sequence[Item], panel: Panel, known: Known) ->
         elif item.direction == NEW:
             today[item.item_id] = replace(item, state=ACCEPTED, closed=day)
         else:
-            at = row.get(item.intent_id)
+            at = row.get(item.series)
             seen = at is not None and panel.n[at, -1] > 0
             today[item.item_id] = _still_gone(day, item, seen=seen)
-    told = {(item.intent_id, item.direction) for item in today.values() if item.state not in CLOSED}
+    told = {(item.series, item.direction) for item in today.values() if item.state not in CLOSED}
     for intent, count in arrived(panel, known):
         item = _item(day, intent, NEW, count=float(count))
         today.setdefault(item.item_id, item)
-    accepted = {
-        item.intent_id for item in today.values() if item.direction == GONE and item.state == ACCEPTED
-    }
+    accepted = {item.series for item in today.values() if item.direction == GONE and item.state == ACCEPTED}
     for intent, expected in silent.items():
         if (intent, GONE) not in told and intent not in accepted:
             item = _item(day, intent, GONE, count=expected)
@@ -130,7 +133,7 @@ def _item(day: date, intent: str, direction: str, *, count: float) -> Item:
     )
     return Item(
         item_id=item_id(intent, VOLUME, direction, day),
-        intent_id=intent,
+        series=intent,
         metric=VOLUME,
         direction=direction,
         state=NEW_ITEM,

@@ -9,8 +9,9 @@ from datetime import date
 from typing import Any
 
 from insights_pipeline.drift.constants import VOLUME
-from insights_pipeline.drift.decide import Evidence
-from insights_pipeline.drift.life.lifecycle import Item
+from insights_pipeline.drift.detect import Evidence
+from insights_pipeline.drift.life.lifecycle import Item, Onset
+from insights_pipeline.drift.series.keys import series_key
 
 
 def to_row(item: Item, day: date) -> dict[str, object]:
@@ -19,6 +20,7 @@ def to_row(item: Item, day: date) -> dict[str, object]:
         "date": day,
         "item_id": item.item_id,
         "intent_id": item.intent_id,
+        "slice": item.slice,
         "metric": item.metric,
         "direction": item.direction,
         "state": item.state,
@@ -31,8 +33,16 @@ def to_row(item: Item, day: date) -> dict[str, object]:
         "traffic_share": item.traffic_share,
         "quarantined_days": list(item.quarantined),
         "trace_ids": list(item.trace_ids),
+        "baseline_trace_ids": list(item.baseline_trace_ids),
         "explanation": json.dumps(dict(item.explanation), sort_keys=True),
     }
+    if item.onset is not None:
+        row |= {
+            "onset": item.onset.day,
+            "onset_first": item.onset.first,
+            "onset_last": item.onset.last,
+            "shape": item.onset.shape,
+        }
     if item.evidence is not None:
         row |= _evidence_row(item.evidence)
     elif item.metric == VOLUME:
@@ -63,7 +73,7 @@ def _from_row(row: Mapping[str, Any]) -> Item:
     explanation: dict[str, object] = json.loads(row["explanation"] or "{}")
     return Item(
         item_id=row["item_id"],
-        intent_id=row["intent_id"],
+        series=series_key(row["intent_id"], row["slice"]),
         metric=row["metric"],
         direction=row["direction"],
         state=row["state"],
@@ -78,8 +88,16 @@ def _from_row(row: Mapping[str, Any]) -> Item:
         quarantined=tuple(row["quarantined_days"] or ()),
         traffic_share=row["traffic_share"],
         trace_ids=tuple(row["trace_ids"] or ()),
+        baseline_trace_ids=tuple(row["baseline_trace_ids"] or ()),
+        onset=_onset(row),
         explanation=explanation,
     )
+
+
+def _onset(row: Mapping[str, Any]) -> Onset | None:
+    if row["onset"] is None:
+        return None
+    return Onset(row["onset"], row["onset_first"], row["onset_last"], row["shape"])
 
 
 def _evidence(row: Mapping[str, Any]) -> Evidence | None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from insights_pipeline.drift.constants import LATENCY, LATENCY_P95, TESTED
-from insights_pipeline.drift.decide import LeftOut
+from insights_pipeline.drift.constants import LATENCY, LATENCY_P95
+from insights_pipeline.drift.judge import LeftOut
 from insights_pipeline.drift.life.lifecycle import OPEN, RESOLVED, Item, accepted_since, family
 from insights_pipeline.drift.series.panel import Panel
 
@@ -19,13 +19,13 @@ def left_out(panel: Panel, items: Sequence[Item]) -> LeftOut:
     the windows too, or a month would report it a second time. An accepted one makes the series start anew.
     """
     shape = panel.n.shape
-    baseline = {metric: np.zeros(shape, dtype=bool) for metric in TESTED}
-    window = {metric: np.zeros(shape, dtype=bool) for metric in TESTED}
-    row = {intent: position for position, intent in enumerate(panel.intents)}
+    baseline = {metric: np.zeros(shape, dtype=bool) for metric in panel.metrics}
+    window = {metric: np.zeros(shape, dtype=bool) for metric in panel.metrics}
+    row = {one: position for position, one in enumerate(panel.series)}
     for item in items:
-        if item.intent_id not in row or family(item.metric) not in TESTED:
+        if item.series not in row or family(item.metric) not in panel.metrics:
             continue
-        at = row[item.intent_id]
+        at = row[item.series]
         metrics = (LATENCY, LATENCY_P95) if family(item.metric) == LATENCY else (item.metric,)
         days = [panel.column(day) for day in item.quarantined if day in panel.days]
         since = accepted_since(item)

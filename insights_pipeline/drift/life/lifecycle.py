@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 from insights_pipeline.drift.constants import LATENCY, LATENCY_P95, REACH_DAYS
-from insights_pipeline.drift.decide import CONFIRMED, EXTREME, MONTH, WEEK, Evidence, Signal
+from insights_pipeline.drift.detect import CONFIRMED, EXTREME, MONTH, WEEK, Evidence, Signal
+from insights_pipeline.drift.series.keys import intent_of, slice_of
 from insights_pipeline.drift.statistics import floors
 from insights_pipeline.lake import DayRange
 
@@ -34,11 +35,21 @@ _HORIZON_OF = {WEEK: "7d", CONFIRMED: "1d", EXTREME: "1d", MONTH: "30d"}
 
 
 @dataclass(frozen=True, slots=True)
+class Onset:
+    """When a change began: the likeliest first day, a 95 % interval of days, and whether it came at once or grew."""
+
+    day: date
+    first: date
+    last: date
+    shape: str  # step | ramp
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
-    """One (intent, metric, direction) episode as of a day. `last_fired` is the last day it was seen at all."""
+    """One (series, metric, direction) episode as of a day. `last_fired` is the last day it was seen at all."""
 
     item_id: str
-    intent_id: str
+    series: str
     metric: str
     direction: str
     state: str
@@ -53,11 +64,21 @@ class Item:
     quarantined: tuple[date, ...] = ()
     traffic_share: float | None = None
     trace_ids: tuple[str, ...] = ()
+    baseline_trace_ids: tuple[str, ...] = ()  # … of before the change, to compare with
+    onset: Onset | None = None
     explanation: Mapping[str, object] = field(default_factory=dict)
 
     @property
+    def intent_id(self) -> str:
+        return intent_of(self.series)
+
+    @property
+    def slice(self) -> str | None:
+        return slice_of(self.series)
+
+    @property
     def key(self) -> tuple[str, str, str]:
-        return self.intent_id, family(self.metric), self.direction
+        return self.series, family(self.metric), self.direction
 
 
 def family(metric: str) -> str:
@@ -65,8 +86,8 @@ def family(metric: str) -> str:
     return LATENCY if metric == LATENCY_P95 else metric
 
 
-def item_id(intent_id: str, metric: str, direction: str, opened: date) -> str:
-    digest = hashlib.sha256(f"{intent_id}\x1f{metric}\x1f{direction}\x1f{opened}".encode())
+def item_id(series: str, metric: str, direction: str, opened: date) -> str:
+    digest = hashlib.sha256(f"{series}\x1f{metric}\x1f{direction}\x1f{opened}".encode())
     return "drf_" + digest.hexdigest()[:16]
 
 
@@ -76,10 +97,10 @@ def step(
     signals: Sequence[Signal],
     evaluable: Collection[tuple[str, str]],
 ) -> list[Item]:
-    """Today's items, sorted by id. `evaluable`: the (intent, metric) with a verdict today; without, a state carries."""
+    """Today's items, sorted by id. `evaluable`: the (series, metric) with a verdict today; without, a state carries."""
     seen: dict[tuple[str, str, str], list[Signal]] = {}
     for signal in signals:
-        seen.setdefault((signal.intent_id, family(signal.metric), signal.direction), []).append(signal)
+        seen.setdefault((signal.series, family(signal.metric), signal.direction), []).append(signal)
     kept = [item for item in items if not forgotten(item, day)]
     current = {item.key: item for item in kept if item.state in OPEN or item.state == PENDING}
     closed: dict[tuple[str, str, str], Item] = {}
@@ -118,10 +139,10 @@ def _advance(
         lead = _lead(seen)
         opened = day if item is None else item.opened
         return Item(
-            item_id=item_id(lead.intent_id, lead.metric, lead.direction, opened)
+            item_id=item_id(lead.series, lead.metric, lead.direction, opened)
             if item is None
             else item.item_id,
-            intent_id=lead.intent_id,
+            series=lead.series,
             metric=lead.metric if item is None else item.metric,
             direction=lead.direction,
             state=PENDING,
@@ -163,7 +184,7 @@ def _open(
     )
     item = Item(
         item_id=before.item_id if before is not None else item_id(key[0], lead.metric, key[2], opened),
-        intent_id=key[0],
+        series=key[0],
         metric=before.metric if before is not None and before.metric == LATENCY else lead.metric,
         direction=key[2],
         state=NEW_ITEM,
@@ -183,7 +204,7 @@ def _open_day(day: date, item: Item, seen: Sequence[Signal], evaluable: Collecti
         seen = [signal for signal in seen if signal.recent]
     if seen:
         item = _shown(replace(item, state=ONGOING, last_fired=day, quiet_days=0), seen, "7d")
-    elif (item.intent_id, item.metric) in evaluable:
+    elif (item.series, item.metric) in evaluable:
         item = replace(item, state=RECOVERING, quiet_days=item.quiet_days + 1)
     elif item.state == NEW_ITEM:
         item = replace(item, state=ONGOING)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import numpy as np
 import pyarrow as pa
 
-from insights_pipeline.drift.constants import NUMERIC
+from insights_pipeline.drift.constants import NUMERIC, SCORE, TESTED
+from insights_pipeline.drift.series.keys import adds_up_others, series_key
 from insights_pipeline.drift.statistics.arrays import Floats, Ints, Mask
 from insights_pipeline.lake import DayRange
 
@@ -32,11 +33,26 @@ class Sums:
 
 
 @dataclass(frozen=True, slots=True)
+class Scores:
+    """Additive statistics of one feedback score, on its own scale; few traces have one."""
+
+    n: Floats
+    sum: Floats
+    sumsq: Floats
+
+    def at(self, rows: Mask, columns: slice) -> Scores:
+        return Scores(*(np.ascontiguousarray(part[rows, columns]) for part in (self.n, self.sum, self.sumsq)))
+
+
+@dataclass(frozen=True, slots=True)
 class Panel:
-    """Everything that is known of some days; `total` [days] is all traffic, `shares` is [series, days, tools]."""
+    """Everything that is known of some days; `total` [days] is all traffic, `shares` is [series, days, tools].
+
+    `series` are the keys of `series.keys`; `scores` are by metric ("score:NAME").
+    """
 
     days: DayRange
-    intents: tuple[str, ...]
+    series: tuple[str, ...]
     n: Floats
     total: Floats
     sums: Mapping[str, Sums]
@@ -45,6 +61,17 @@ class Panel:
     tools: tuple[str, ...]
     tool_n: Floats
     shares: Floats
+    scores: Mapping[str, Scores] = field(default_factory=dict)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What is tested: the fixed metrics and the scores that occur."""
+        return (*TESTED, *sorted(self.scores))
+
+    @property
+    def pooled(self) -> Mask:
+        """[series] Those that variances are borrowed from: every trace counts once."""
+        return np.asarray([not adds_up_others(one) for one in self.series], dtype=bool)
 
     @property
     def first_weekday(self) -> int:
@@ -73,7 +100,7 @@ class Panel:
         return replace(
             self,
             days=days,
-            intents=tuple(name for name, keep in zip(self.intents, rows, strict=True) if keep),
+            series=tuple(name for name, keep in zip(self.series, rows, strict=True) if keep),
             n=np.ascontiguousarray(self.n[rows, columns]),
             total=np.ascontiguousarray(self.total[columns]),
             sums={metric: sums.at(rows, columns) for metric, sums in self.sums.items()},
@@ -82,20 +109,26 @@ class Panel:
             tools=tuple(name for name, keep in zip(self.tools, used, strict=True) if keep),
             tool_n=np.ascontiguousarray(self.tool_n[rows, columns]),
             shares=np.ascontiguousarray(shares[:, :, used]),
+            scores={
+                metric: kept
+                for metric, score in self.scores.items()
+                if (kept := score.at(rows, columns)).n.sum() > 0
+            },
         )
 
 
 def build_panel(days: DayRange, rows: pa.Table, shares: pa.Table, total: pa.Table) -> Panel:
     """Panel from flat tables in any row order.
 
-    `rows`: date, intent_id, metric, n, n_valid, n_pos, k, slog, slog2, p95; `shares`: date, intent_id, name, share;
-    `total`: date, n.
+    `rows`: date, intent_id, slice, metric, n, n_valid, n_pos, k, sum, sumsq, slog, slog2, p95; `shares`: date,
+    intent_id, slice, name, share; `total`: date, n. `slice` is NULL for the whole of an intent.
     """
-    intents = sorted(set(rows.column("intent_id").to_pylist()))
+    keys, share_keys = _series(rows), _series(shares)
+    series = sorted(set(keys))
     tools = sorted(set(shares.column("name").to_pylist())) or ["(none)"]
-    shape = (len(intents), len(days))
+    shape = (len(series), len(days))
     metric = np.asarray(rows.column("metric").to_pylist(), dtype=object)
-    where = (_codes(rows, "intent_id", intents), _offsets(rows, days))
+    where = (_codes(keys, series), _offsets(rows, days))
 
     def grid(column: str, of: Mask, fill: float = 0.0) -> Floats:
         out = np.full(shape, fill)
@@ -113,15 +146,23 @@ def build_panel(days: DayRange, rows: pa.Table, shares: pa.Table, total: pa.Tabl
             slog2=grid("slog2", of),
             p95=grid("p95", of, np.nan),
         )
+    scores = {}
+    for name in sorted({one for one in metric if one.startswith(SCORE)}):
+        of = metric == name
+        scores[name] = Scores(n=grid("n_valid", of), sum=grid("sum", of), sumsq=grid("sumsq", of))
     errors, mix = metric == "error_rate", metric == "tool_mix"
     tensor = np.zeros((*shape, len(tools)))
-    at = (_codes(shares, "intent_id", intents), _offsets(shares, days), _codes(shares, "name", tools))
+    at = (
+        _codes(share_keys, series),
+        _offsets(shares, days),
+        _codes(shares.column("name").to_pylist(), tools),
+    )
     tensor[at] = shares.column("share").cast(pa.float64()).to_numpy()
     of_all = np.zeros(len(days))
     of_all[_offsets(total, days)] = total.column("n").cast(pa.float64()).to_numpy()
     return Panel(
         days=days,
-        intents=tuple(intents),
+        series=tuple(series),
         n=np.maximum(grid("n", errors), grid("n", mix)),
         total=of_all,
         sums=sums,
@@ -130,12 +171,18 @@ def build_panel(days: DayRange, rows: pa.Table, shares: pa.Table, total: pa.Tabl
         tools=tuple(tools),
         tool_n=grid("n_valid", mix),
         shares=tensor,
+        scores=scores,
     )
 
 
-def _codes(table: pa.Table, column: str, names: list[str]) -> Ints:
+def _series(table: pa.Table) -> list[str]:
+    columns = (table.column(name).to_pylist() for name in ("intent_id", "slice"))
+    return [series_key(intent_id, slice_) for intent_id, slice_ in zip(*columns, strict=True)]
+
+
+def _codes(values: list[str], names: list[str]) -> Ints:
     number = {name: position for position, name in enumerate(names)}
-    return np.asarray([number[name] for name in table.column(column).to_pylist()], dtype=np.int64)
+    return np.asarray([number[value] for value in values], dtype=np.int64)
 
 
 def _offsets(table: pa.Table, days: DayRange) -> Ints:

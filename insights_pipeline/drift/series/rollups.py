@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from insights_pipeline.drift.constants import ALL, RESERVED
+from insights_pipeline.drift.constants import ALL
 from insights_pipeline.drift.series.lineage import ITSELF, Lineage
 from insights_pipeline.drift.series.panel import Panel, build_panel
 from insights_pipeline.lake import DayRange, Slice, load_sql
@@ -42,15 +44,19 @@ def rollup_days(engine: Engine, days: DayRange) -> int:
     )
 
 
-def read_panel(engine: Engine, days: DayRange, *, reserved: bool = False, lineage: Lineage = ITSELF) -> Panel:
-    """The rollups of `days`: of the intents as they stand by `lineage`, or with `reserved` of "all" and "unknown"."""
+def read_panel(
+    engine: Engine, days: DayRange, *, lineage: Lineage = ITSELF, groups: Sequence[str] = ()
+) -> Panel:
+    """The rollups of `days`: of the intents as they stand by `lineage`, of "all" and "unknown".
+
+    `groups` are the dimensions whose slices are series of their own ("tenant", "environment").
+    """
     source: dict[str, Source] = {
         "intent_rollups": Slice("intent_rollups", days),
         "lineage": lineage.table(),
     }
-    params = {"reserved": list(RESERVED), "of_reserved": reserved}
-    rows = engine.query(load_sql(_PACKAGE, "panel"), source, {**params, "gamma": GAMMA})
-    shares = engine.query(load_sql(_PACKAGE, "panel_tools"), source, params)
+    rows = engine.query(load_sql(_PACKAGE, "panel"), source, {"gamma": GAMMA})
+    shares = engine.query(load_sql(_PACKAGE, "panel_tools"), source)
     total = engine.query(
         "SELECT date, n FROM intent_rollups WHERE intent_id = $name AND metric = 'error_rate' ORDER BY date",
         {"intent_rollups": source["intent_rollups"]},

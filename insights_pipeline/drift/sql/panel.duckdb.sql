@@ -4,7 +4,7 @@ WITH known AS (
     SELECT r.* REPLACE (coalesce(l.target, r.intent_id) AS intent_id)
     FROM intent_rollups r
     LEFT JOIN lineage l ON l.intent_id = r.intent_id
-    WHERE list_contains($reserved::VARCHAR[], r.intent_id) = $of_reserved AND r.date >= coalesce(l.since, r.date)
+    WHERE r.date >= coalesce(l.since, r.date)
 ),
 wanted AS (
     SELECT
@@ -15,6 +15,8 @@ wanted AS (
         sum(n_valid)::BIGINT AS n_valid,
         sum(n_pos)::BIGINT AS n_pos,
         sum(k)::BIGINT AS k,
+        sum(sum) AS sum,
+        sum(sumsq) AS sumsq,
         sum(slog) AS slog,
         sum(slog2) AS slog2
     FROM known
@@ -46,11 +48,14 @@ quantiles AS (
 SELECT
     w.date,
     w.intent_id,
+    NULL::VARCHAR AS slice,
     w.metric,
     w.n,
     w.n_valid,
     w.n_pos,
     w.k,
+    w.sum::DOUBLE AS sum,
+    w.sumsq::DOUBLE AS sumsq,
     w.slog::DOUBLE AS slog,
     w.slog2::DOUBLE AS slog2,
     2 * pow($gamma, q.bin) / ($gamma + 1) AS p95

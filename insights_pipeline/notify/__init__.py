@@ -1,0 +1,1 @@
+"""Ground floor: messages to people by Slack, mail and webhook."""
