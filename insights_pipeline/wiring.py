@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING
 from insights_pipeline.settings import settings
 
 if TYPE_CHECKING:
+    from datetime import date
+
+    from insights_pipeline.brief.links import Links
+    from insights_pipeline.brief.summary import Summariser
     from insights_pipeline.drift.life.decisions import Decision
     from insights_pipeline.intents.embedding.spaces import Embeddings
     from insights_pipeline.intents.naming.language_model import LlmNamer
     from insights_pipeline.intents.steering import Steering
     from insights_pipeline.llm import Budget, LlmConfig
+    from insights_pipeline.notify import ContactPoint, Outbound
     from insights_pipeline.state import State
     from insights_pipeline.traces.redaction import Redactor
 
@@ -101,6 +106,67 @@ def decisions() -> list[Decision]:
     from insights_pipeline.state import drift_decisions
 
     return decisions_of(drift_decisions(state()))
+
+
+def links() -> Links:
+    """Where the links of a brief lead."""
+    from insights_pipeline.brief.links import Links
+
+    return Links(settings().ui_url)
+
+
+def summariser(today: date) -> Summariser | None:
+    """What puts briefs into two sentences in one run; None where no language model is set."""
+    from insights_pipeline.brief.summary import Summariser
+    from insights_pipeline.llm import Budget, LlmClient
+    from insights_pipeline.state import StoredAnswers
+
+    model = language_model()
+    if model is None:
+        return None
+    cache = StoredAnswers(state())
+    return Summariser(
+        LlmClient(model[0], budget=model[1], cache=cache),
+        recall=LlmClient(model[0], budget=Budget(0.0, 0), cache=cache),
+        redact=outbound(),
+        today=today,
+    )
+
+
+def contact_points() -> dict[str, ContactPoint]:
+    """Who can be told, by name. Raises ContactPointError where one is set up wrongly."""
+    from insights_pipeline.notify import Email, Slack, Webhook
+
+    found: dict[str, ContactPoint] = {}
+    for name, point in settings().contact_points.items():
+        if point.kind == "slack":
+            found[name] = Slack(name, point.url.get_secret_value())
+        elif point.kind == "webhook":
+            headers = {header: value.get_secret_value() for header, value in point.headers.items()}
+            found[name] = Webhook(name, point.url.get_secret_value(), headers)
+        else:
+            found[name] = Email(name, point.to)
+    return found
+
+
+def brief_points() -> list[ContactPoint]:
+    """Those of the contact points that briefs go to. Raises ContactPointError for a name that is none of them."""
+    from insights_pipeline.notify import named
+
+    return named(contact_points(), settings().brief_to, "INSIGHTS_BRIEF_TO")
+
+
+def outgoing() -> Outbound:
+    """How messages leave: the mail server, and hosts that may be called though they are private or not https."""
+    from insights_pipeline.notify import Outbound, Smtp
+
+    config = settings()
+    smtp = (
+        Smtp.from_url(config.smtp_url.get_secret_value(), sender=config.smtp_from)
+        if config.smtp_url
+        else None
+    )
+    return Outbound(smtp=smtp, hosts=config.outbound_hosts)
 
 
 def steering(namer: LlmNamer | None = None) -> Steering:

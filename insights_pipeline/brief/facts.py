@@ -1,63 +1,112 @@
-"""What a brief may say: the facts of one window, gathered from the tables, ranked, with nothing phrased yet."""
+"""What a brief says, before it is phrased: one line per change. The JSON of a brief is exactly this."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from datetime import date
 from typing import Any
 
-from insights_pipeline.brief.intent_changes import intent_changes
-from insights_pipeline.drift.constants import DOWN, ERRORS, LATENCY_P95, TOOLS, WORSE_UP
-from insights_pipeline.drift.life.lifecycle import ACCEPTED, CLOSED, NEW_ITEM, OPEN, PENDING, RESOLVED, family
-from insights_pipeline.drift.statistics import floors
-
 MAX_LINES = 10
-_SHOWN = (NEW_ITEM, RESOLVED)
-_STILL_OPEN = OPEN - {NEW_ITEM}
-_PAST = "past"  # closed before the window
-# One unit of effect for ranking: the floor below which a change is not worth a line.
-_FLOORS = {
-    ERRORS: floors.RATE_POINTS,
-    TOOLS: floors.EXCESS_VARIATION,
-    LATENCY_P95: math.expm1(floors.LOG_RATIO_P95),
-}
-_DEFAULT_FLOOR = math.expm1(floors.LOG_RATIO)
+SHAPE = 2  # of the JSON; raised when a field changes its meaning or goes
+
+# What a line is about.
+INTENT, SLICE, ALL_INTENTS, ALL_TRAFFIC = "intent", "slice", "all_intents", "all_traffic"
+# States of a line besides those of an item.
+WORSENED = "worsened"
+
+
+@dataclass(frozen=True, slots=True)
+class Also:
+    """Another metric of the same series that moved at the same time. `item_id` None: it has no item of its own."""
+
+    metric: str
+    direction: str
+    effect: float | None
+    item_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An intent, or a slice of one, that shares the change of a line."""
+
+    intent_id: str
+    intent: str
+    slice: str | None
+    effect: float | None
+    traffic_share: float | None
+    item_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One change: what, for whom, by how much, since when, and the traces that show it."""
+    """One change: what, for whom, by how much, since when, carried by what, and the traces that show it.
 
-    state: str
+    `effect` is ratio − 1, a difference of rates or of scores, or a total variation, with a 95 % interval; values are
+    in the unit of the metric (ms, USD, a share, traces a day). `since` is when it began where that is known, else the
+    day it was found; `since_first` and `since_last` a 95 % interval of that day. `before` is the effect last told.
+    `explanation` is the item's own, for what a program may want; people are shown the fields beside it.
+    """
+
+    state: str  # new | worsened | resolved, and ongoing | recovering | no_data
+    scope: str  # intent | slice | all_intents | all_traffic
     intent_id: str
     intent: str
+    slice: str | None
     metric: str
     direction: str
-    severity: str
+    severity: str  # info | warning | high | critical
     since: date
+    since_first: date | None
+    since_last: date | None
+    shape: str | None  # step | ramp
+    opened: date
     until: date | None
     baseline: float | None
     observed: float | None
     effect: float | None
     effect_low: float | None
     effect_high: float | None
+    before: float | None
     n: int | None
     traffic_share: float | None
+    rank: float  # traffic share × effect in floors (at most 10) × direction (better 0.3)
+    reopened: int
+    item_ids: tuple[str, ...]
     trace_ids: tuple[str, ...]
-    explanation: Mapping[str, Any]
+    baseline_trace_ids: tuple[str, ...]
+    also: tuple[Also, ...] = ()
+    members: tuple[Member, ...] = ()  # of a shared change, the largest first, at most MOST_MEMBERS
+    member_count: int = 0
+    eligible: int = 0  # intents that the shared change could have reached
+    slices: tuple[str, ...] = ()  # that have an item of their own for it
+    carriers: tuple[Mapping[str, Any], ...] = ()
+    coincident: tuple[Mapping[str, Any], ...] = ()
+    explanation: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def key(self) -> tuple[str, str, str]:
-        return self.intent_id, family(self.metric), self.direction
 
-    @property
-    def rank(self) -> float:
-        """Traffic × effect in floors (at most 10) × direction (worse 1, else 0.3); new intents count as 1 floor."""
-        size = min(10.0, abs(self.effect or 0.0) / _FLOORS.get(self.metric, _DEFAULT_FLOOR)) or 1.0
-        weight = 0.3 if self.metric in WORSE_UP and self.direction == DOWN else 1.0
-        return (self.traffic_share or 0.0) * size * weight
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Items that a person, or 30 days, closed in the window."""
+
+    kind: str  # accepted | dismissed
+    by: str | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What was tested in the window, and what could not be. A series is one metric of one intent, all or slice.
+
+    `coverage_moved` counts, by metric, the series whose known values changed too much to be compared.
+    `detectable` is the smallest change found with 80 % power, the median of the intents, by metric.
+    """
+
+    series: int = 0
+    learning: int = 0
+    no_data: int = 0
+    coverage_moved: Mapping[str, int] = field(default_factory=dict)
+    detectable: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,164 +124,62 @@ class Facts:
     traces_seen: int
     bootstrap_traces: int
     intents: int
-    series_watched: int
-    series_learning: int
-    lines: tuple[Line, ...]
+    watched: Watched
+    lines: tuple[Line, ...]  # new, worsened and resolved, at most MAX_LINES
+    more: Mapping[str, int]  # lines beyond these, by state
     ongoing: tuple[Line, ...]
-    intent_changes: tuple[
-        Mapping[str, Any], ...
-    ] = ()  # renamed, merged, split, moved, returned; oldest first
+    decided: tuple[Decided, ...] = ()
+    # renamed, merged, split, moved, returned; oldest first
+    intent_changes: tuple[Mapping[str, Any], ...] = ()
+    shape: int = SHAPE
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Plain values: dates as ISO text, tuples as lists. Fields are only ever added under one `shape`."""
+        found: dict[str, Any] = _plain(asdict(self))
+        return found
 
-
-def gather(
-    *,
-    cadence: str,
-    first: date,
-    last: date,
-    items: Sequence[Mapping[str, Any]],
-    observations: Sequence[Mapping[str, Any]],
-    model: Mapping[str, Any] | None,
-    intents: Sequence[Mapping[str, Any]],
-    traffic: Sequence[Mapping[str, Any]],
-    bootstrap_traces: int,
-    events: Sequence[Mapping[str, Any]] = (),
-) -> Facts:
-    """Facts of a window from rows of drift_items, drift_observations, intent_models, intents and intent_rollups.
-
-    `items` are those of the last day of the window; `traffic` the rollups of `error_rate` of the window and of
-    the 30 days before it. Observations of a week or month are its own tests: they tell its numbers, and what no item
-    tells. Of a day they are only counted. `events` are what happened to the intents in the window.
-    """
-    names = {row["intent_id"]: row["name"] for row in intents}
-    traces, errors = _total(traffic, "all", first, last)
-    lines = [_line(item, names, first) for item in items if item["state"] != PENDING]
-    if cadence != "daily":
-        drifted = [row for row in observations if row["verdict"] == "drift"]
-        share = {
-            row["intent_id"]: _total(traffic, row["intent_id"], first, last)[0] / max(1, traces)
-            for row in drifted
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Facts:
+        """The facts that `to_json` wrote. Raises ValueError for those of another shape."""
+        if found.get("shape") != SHAPE:
+            raise ValueError(f"facts of shape {found.get('shape')!r}; this version reads {SHAPE}")
+        values = _known(cls, found) | {
+            "first": date.fromisoformat(found["first"]),
+            "last": date.fromisoformat(found["last"]),
+            "watched": Watched(**_known(Watched, found["watched"])),
+            "lines": tuple(_line(one) for one in found["lines"]),
+            "ongoing": tuple(_line(one) for one in found["ongoing"]),
+            "decided": tuple(Decided(**_known(Decided, one)) for one in found["decided"]),
+            "intent_changes": tuple(found["intent_changes"]),
         }
-        lines = [*_measured(lines, drifted), *_own(lines, drifted, names, share, first)]
-    shown = sorted((x for x in lines if x.state in _SHOWN), key=_order)
-    ongoing = sorted((x for x in lines if x.state in _STILL_OPEN), key=_order)
-    learning = model is None or model["status"] == "learning"
-    tested = [row for row in observations if row["verdict"] in ("quiet", "drift")]
-    return Facts(
-        cadence=cadence,
-        first=first,
-        last=last,
-        status=_status(traces, learning, shown),
-        traces=traces,
-        traces_per_day_before=_per_day_before(traffic, first),
-        unknown_traces=_total(traffic, "unknown", first, last)[0],
-        errors=errors,
-        traces_seen=0 if model is None else int(model["traces_seen"]),
-        bootstrap_traces=bootstrap_traces,
-        intents=sum(row["status"] in ("emerging", "active") for row in intents),
-        series_watched=len({(row["intent_id"], row["metric"]) for row in tested}),
-        series_learning=len(
-            {(row["intent_id"], row["metric"]) for row in observations if row["verdict"] == "learning"}
-            - {(row["intent_id"], row["metric"]) for row in tested}
-        ),
-        lines=tuple(shown[:MAX_LINES]),
-        ongoing=tuple(ongoing),
-        intent_changes=intent_changes(events),
-    )
+        return cls(**values)
 
 
-def _status(traces: int, learning: bool, shown: Sequence[Line]) -> str:
-    if learning:
-        return "learning"
-    if traces == 0 and not shown:
-        return "no_data"
-    return "changed" if shown else "quiet"
+_DAYS = ("since", "since_first", "since_last", "opened", "until")
 
 
-def _line(item: Mapping[str, Any], names: Mapping[str, str], window_first: date) -> Line:
-    state = item["state"]
-    if state in CLOSED and (item["closed"] is None or item["closed"] < window_first):
-        state = _PAST
-    elif state in OPEN | {ACCEPTED} and item["opened"] >= window_first:
-        # opened within this window, however many days ago; a new intent is accepted on its second day
-        state = NEW_ITEM
-    return Line(
-        state=state,
-        intent_id=item["intent_id"],
-        intent=names.get(item["intent_id"], item["intent_id"]),
-        metric=item["metric"],
-        direction=item["direction"],
-        severity=item["severity"] or floors.INFO,
-        since=item["opened"],
-        until=item["closed"],
-        traffic_share=item["traffic_share"],
-        trace_ids=tuple(item["trace_ids"] or ()),
-        **_numbers(item),
-    )
-
-
-def _measured(lines: Sequence[Line], drifted: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
-    """The lines of items with the numbers of the window, where its own test found the same."""
-    own = {(row["intent_id"], row["metric"], row["direction"]): row for row in drifted}
-    for line in lines:
-        row = own.get((line.intent_id, line.metric, line.direction))
-        yield line if row is None else replace(line, **_numbers(row))
-
-
-def _own(
-    lines: Sequence[Line],
-    drifted: Sequence[Mapping[str, Any]],
-    names: Mapping[str, str],
-    share: Mapping[str, float],
-    first: date,
-) -> Iterator[Line]:
-    """What only the test of the whole window found: a line where no item of the window tells it."""
-    told = {line.key for line in lines if line.state != _PAST}
-    # the mean before its p95: together they are one line
-    for row in sorted(
-        drifted, key=lambda row: (row["metric"] == LATENCY_P95, row["intent_id"], row["metric"])
-    ):
-        line = Line(
-            state=NEW_ITEM,
-            intent_id=row["intent_id"],
-            intent=names.get(row["intent_id"], row["intent_id"]),
-            metric=row["metric"],
-            direction=row["direction"],
-            severity=row["severity"] or floors.INFO,
-            since=first,
-            until=None,
-            traffic_share=share[row["intent_id"]],
-            trace_ids=(),
-            **_numbers(row),
-        )
-        if line.key not in told:
-            told.add(line.key)
-            yield line
-
-
-def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "baseline": row["baseline_value"],
-        "observed": row["observed"],
-        "effect": row["effect"],
-        "effect_low": row["effect_low"],
-        "effect_high": row["effect_high"],
-        "n": row["n"],
-        "explanation": row["explanation"] or {},
+def _line(found: Mapping[str, Any]) -> Line:
+    values = _known(Line, found)
+    values |= {name: date.fromisoformat(found[name]) for name in _DAYS if found[name] is not None}
+    values |= {
+        name: tuple(found[name])
+        for name in ("item_ids", "trace_ids", "baseline_trace_ids", "slices", "carriers", "coincident")
     }
+    values["also"] = tuple(Also(**_known(Also, one)) for one in found["also"])
+    values["members"] = tuple(Member(**_known(Member, one)) for one in found["members"])
+    return Line(**values)
 
 
-def _order(line: Line) -> tuple[int, float, str, str]:
-    return (line.state != NEW_ITEM, -line.rank, line.intent_id, line.metric)
+def _known(of: type[Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    names = {one.name for one in fields(of)}
+    return {name: value for name, value in found.items() if name in names}
 
 
-def _total(traffic: Sequence[Mapping[str, Any]], intent_id: str, first: date, last: date) -> tuple[int, int]:
-    rows = [row for row in traffic if row["intent_id"] == intent_id and first <= row["date"] <= last]
-    return sum(int(row["n"]) for row in rows), sum(int(row["k"] or 0) for row in rows)
-
-
-def _per_day_before(traffic: Sequence[Mapping[str, Any]], first: date) -> float | None:
-    before = [int(row["n"]) for row in traffic if row["intent_id"] == "all" and row["date"] < first]
-    return sum(before) / len(before) if before else None
+def _plain(value: Any) -> Any:
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        return value
+    return [_plain(one) for one in value]

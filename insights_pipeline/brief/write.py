@@ -3,49 +3,69 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import date
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
-import pyarrow.dataset as ds
-
-from insights_pipeline.brief.facts import Facts, gather
-from insights_pipeline.brief.render import headline, markdown
-from insights_pipeline.drift.constants import BASELINE_DAYS
+from insights_pipeline.brief.facts import Facts
+from insights_pipeline.brief.gather import gather
+from insights_pipeline.brief.html import html
+from insights_pipeline.brief.links import Links
+from insights_pipeline.brief.markdown import markdown
+from insights_pipeline.brief.slack import blocks
+from insights_pipeline.brief.tables import Rows, read_rows
+from insights_pipeline.brief.wording import headline
+from insights_pipeline.drift.explanation.exemplars import with_exemplars
+from insights_pipeline.drift.life.item import NEW_ITEM, Item, item_id
+from insights_pipeline.drift.series.keys import series_key
 from insights_pipeline.drift.series.lineage import lineage_of
 from insights_pipeline.lake import DayRange, Engine, Slice, rows_to_table
 
 _DAYS_AT_ONCE = 60  # rows of this many days are held in memory
-_VERDICTS = ("date", "intent_id", "metric", "verdict")
-# What a week or month tells of its own tests; a day tells them through its items.
-_TESTS = (
-    *_VERDICTS,
-    "direction",
-    "severity",
-    "n",
-    "observed",
-    "baseline_value",
-    "effect",
-    "effect_low",
-    "effect_high",
-    "explanation",
-)
+
+Summarise = Callable[[Facts], str | None]
 
 
-def write_daily_briefs(engine: Engine, days: DayRange, *, bootstrap_traces: int) -> int:
-    """Briefs of each day of the range; gives their count."""
+def write_daily_briefs(
+    engine: Engine,
+    days: DayRange,
+    *,
+    bootstrap_traces: int,
+    links: Links | None = None,
+    summarise: Summarise | None = None,
+) -> int:
+    """Briefs of each day of the range; gives their count. `summarise` says a brief in two sentences, or None."""
     windows = [DayRange.single(day) for day in days]
-    briefs = [_row(facts.first, facts) for facts in _facts(engine, "daily", windows, bootstrap_traces)]
-    return engine.lake.replace(
-        Slice("briefs", days, cadence="daily"), lambda: rows_to_table("briefs", briefs)
+    return _write(
+        engine, "daily", windows, Slice("briefs", days, cadence="daily"), bootstrap_traces, links, summarise
     )
 
 
-def write_window_brief(engine: Engine, cadence: str, window: DayRange, *, bootstrap_traces: int) -> int:
+def write_window_brief(
+    engine: Engine,
+    cadence: str,
+    window: DayRange,
+    *,
+    bootstrap_traces: int,
+    links: Links | None = None,
+    summarise: Summarise | None = None,
+) -> int:
     """The brief of a calendar week (cadence weekly) or month (monthly), dated by its first day."""
-    briefs = [_row(window.first, facts) for facts in _facts(engine, cadence, [window], bootstrap_traces)]
     into = Slice("briefs", DayRange.single(window.first), cadence=cadence)
+    return _write(engine, cadence, [window], into, bootstrap_traces, links, summarise)
+
+
+def _write(
+    engine: Engine,
+    cadence: str,
+    windows: Sequence[DayRange],
+    into: Slice,
+    bootstrap_traces: int,
+    links: Links | None,
+    summarise: Summarise | None,
+) -> int:
+    briefs = []
+    for facts in _facts(engine, cadence, windows, bootstrap_traces):
+        briefs.append(_row(facts, links, summarise(facts) if summarise else None))
     return engine.lake.replace(into, lambda: rows_to_table("briefs", briefs))
 
 
@@ -55,78 +75,80 @@ def _facts(
     """Facts of consecutive windows, read many at a time: a table is opened once, not once a day."""
     for start in range(0, len(windows), _DAYS_AT_ONCE):
         some = windows[start : start + _DAYS_AT_ONCE]
-        rows = _read(engine, cadence, DayRange(some[0].first, some[-1].last))
+        rows = read_rows(engine, cadence, DayRange(some[0].first, some[-1].last))
         for window in some:
-            observed_on = window.last if cadence == "daily" else window.first
-            models = rows["intent_models"][window.last]
-            yield gather(
+            dated = window.last if cadence == "daily" else window.first
+            models = rows.models[window.last]
+            found = gather(
                 cadence=cadence,
                 first=window.first,
                 last=window.last,
-                items=rows["drift_items"][window.last],
-                observations=rows["drift_observations"][observed_on],
+                items=rows.items,
+                watched=rows.watched[dated],
                 model=models[0] if models else None,
-                intents=rows["intents"][window.last],
-                traffic=_as_of(rows, window),
+                intents=rows.intents[window.last],
+                traffic=rows.traffic_as_of(window),
                 bootstrap_traces=bootstrap_traces,
+                drifted=rows.drifted[dated],
                 events=[
                     event
                     for day in window
-                    for row in rows["intent_models"][day]
+                    for row in rows.models[day]
                     for event in json.loads(row["events"] or "[]")
                 ],
             )
+            yield found if cadence == "daily" else _with_traces(engine, found, rows)
 
 
-def _as_of(rows: dict[str, dict[date, list[dict[str, Any]]]], window: DayRange) -> list[dict[str, Any]]:
-    """The traffic of the window and the days before it, that of merged intents under what they are part of."""
-    lineage = lineage_of(rows["intents"][window.last])
-    days = window.widen(before=BASELINE_DAYS)
-    return [
-        {**row, "intent_id": lineage.of(row["intent_id"])}
-        for day in days
-        for row in rows["intent_rollups"][day]
+def _with_traces(engine: Engine, facts: Facts, rows: Rows) -> Facts:
+    """The lines of what only a whole window's test found, which no item points to traces for, with their traces."""
+    bare = {
+        item_id(series_key(line.intent_id, line.slice), line.metric, line.direction, line.opened): line
+        for line in facts.lines
+        if not line.trace_ids and not line.item_ids
+    }
+    if not bare:
+        return facts
+    wanted = [
+        Item(
+            item_id=key,
+            series=series_key(line.intent_id, line.slice),
+            metric=line.metric,
+            direction=line.direction,
+            state=NEW_ITEM,
+            opened=line.opened,
+            last_fired=facts.last,
+            explanation=line.explanation,
+        )
+        for key, line in sorted(bare.items())
     ]
+    lineage = lineage_of(rows.intents[facts.last])
+    (found,) = with_exemplars(engine, [(facts.last, wanted)], lineage=lineage)
+    traces = {id(bare[item.item_id]): item for item in found}
+    lines = [
+        replace(
+            line,
+            trace_ids=traces[id(line)].trace_ids,
+            baseline_trace_ids=traces[id(line)].baseline_trace_ids,
+        )
+        if id(line) in traces
+        else line
+        for line in facts.lines
+    ]
+    return replace(facts, lines=tuple(lines))
 
 
-def _read(engine: Engine, cadence: str, days: DayRange) -> dict[str, dict[date, list[dict[str, Any]]]]:
-    """The rows that briefs are made of, by table and day."""
-    slices = (
-        Slice("intent_models", days, ("date", "status", "traces_seen", "events")),
-        Slice("intents", days, ("date", "intent_id", "name", "status", "merged_into", "changed")),
-        Slice("drift_items", days),
-        Slice("drift_observations", days, _VERDICTS if cadence == "daily" else _TESTS, cadence=cadence),
-        Slice("intent_rollups", days.widen(before=BASELINE_DAYS), ("date", "intent_id", "metric", "n", "k")),
-    )
-    found: dict[str, dict[date, list[dict[str, Any]]]] = {}
-    for slice_ in slices:
-        # The error-rate series has a row for each intent and day with all its traces: it is the traffic.
-        where = ds.field("metric") == "error_rate" if slice_.table == "intent_rollups" else None
-        by_day = found.setdefault(slice_.table, defaultdict(list))
-        for row in engine.lake.read(slice_, where=where).to_pylist():
-            by_day[row["date"]].append(row)
-    for table in ("drift_items", "drift_observations"):
-        for row in (row for rows in found[table].values() for row in rows if "explanation" in row):
-            row["explanation"] = json.loads(row["explanation"]) if row["explanation"] else {}
-    return found
-
-
-def _row(day: date, facts: Facts) -> dict[str, object]:
+def _row(facts: Facts, links: Links | None, summary: str | None) -> dict[str, object]:
     return {
-        "date": day,
+        "date": facts.first,
         "cadence": facts.cadence,
         "window_first": facts.first,
         "window_last": facts.last,
         "status": facts.status,
         "headline": headline(facts),
-        "facts": json.dumps(facts.to_json(), default=_plain, sort_keys=True),
-        "markdown": markdown(facts),
+        "facts": json.dumps(facts.to_json(), sort_keys=True),
+        "summary": summary,
+        "markdown": markdown(facts, links=links, summary=summary),
+        "html": html(facts, links=links, summary=summary),
+        "slack": json.dumps(blocks(facts, links=links, summary=summary), ensure_ascii=False),
     }
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Iterable):
-        return list(value)
-    raise TypeError(f"a fact of type {type(value).__name__} cannot be written as JSON")

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from insights_pipeline import __version__
-from insights_pipeline.cli import demo, doctor, ingest, intents, receive, run, show
+from insights_pipeline.cli import baseline, demo, doctor, drift, ingest, intents, receive, run, send, show
 from insights_pipeline.cli.output import fail
 
 app = typer.Typer(
@@ -37,7 +37,9 @@ app.command("rejects")(ingest.rejects)
 app.command("run")(run.run)
 app.command("brief")(show.brief)
 app.add_typer(intents.app, name="intents")
-app.command("drift")(show.drift)
+app.add_typer(drift.app, name="drift")
+app.add_typer(baseline.app, name="baseline")
+app.add_typer(send.app, name="contact")
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 

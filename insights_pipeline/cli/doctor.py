@@ -154,6 +154,18 @@ def _receiver() -> str:
     return f"{waiting:.1f} MiB wait in {folder}, last brought in {at:%Y-%m-%d %H:%M:%S} UTC"
 
 
+def _contact_points() -> str:
+    from insights_pipeline.notify import check
+    from insights_pipeline.wiring import brief_points, contact_points, outgoing
+
+    points, config = contact_points(), outgoing()
+    told = {point.name for point in brief_points()}
+    said = [f"{name} ({point.kind}: {check(point, config)})" for name, point in points.items()]
+    if not said:
+        return "none: briefs are sent to nobody (INSIGHTS_CONTACT_POINTS, docs/delivery.md)"
+    return f"{', '.join(said)}; briefs go to {', '.join(sorted(told)) or 'nobody (INSIGHTS_BRIEF_TO)'}"
+
+
 _CHECKS: dict[str, Callable[[], str]] = {
     "python": _python,
     "settings": _settings,
@@ -166,4 +178,5 @@ _CHECKS: dict[str, Callable[[], str]] = {
     "dagster": _dagster,
     "tables": _tables,
     "receiver": _receiver,
+    "contacts": _contact_points,
 }

@@ -1,16 +1,15 @@
-"""`insights brief | drift`: what the tables say."""
+"""`insights brief`: what changed, in words."""
 
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Literal
 
 import typer
 
-from insights_pipeline.cli.output import JSON, console, fail, open_engine, parse_day, print_json, table
+from insights_pipeline.cli.output import JSON, console, fail, open_engine, parse_day, print_json
 
 _CADENCE = {"day": "daily", "week": "weekly", "month": "monthly"}
-_DAY = typer.Option(None, "--date", help="Day (YYYY-MM-DD, today, yesterday); default: the newest.")
 
 
 def shorten(text: str | None, width: int) -> str | None:
@@ -52,62 +51,11 @@ def brief(
         which = f"{window} brief of {wanted}" if wanted else f"{window} brief yet"
         fail(f"there is no {which}: materialise it with `insights run` (week and month: in Dagster)", code=1)
     if as_json:
-        print_json({**found, "facts": json.loads(found["facts"])})
+        print_json(
+            {**found, "facts": json.loads(found["facts"]), "slack": json.loads(found["slack"] or "[]")}
+        )
         return
     from rich.markdown import Markdown
 
     out = console()
     out.print(Markdown(found["markdown"])) if out.is_terminal else typer.echo(found["markdown"], nl=False)
-
-
-def drift(
-    day: str | None = _DAY,
-    every: bool = typer.Option(False, "--all", help="Also resolved, accepted and pending items."),
-    as_json: bool = JSON,
-) -> None:
-    """List the drift items of a day: what changed against the baseline, since when, by how much.
-
-    Examples:
-
-      insights drift
-
-      insights drift --date 2026-03-02 --all --json
-    """
-    from insights_pipeline.brief import units
-    from insights_pipeline.brief.read import read_items
-    from insights_pipeline.drift.life.lifecycle import OPEN
-
-    found = read_items(open_engine().lake, parse_day(day))
-    if found is None:
-        fail("drift was not observed yet: run `insights run`", code=1)
-    shown = [item for item in found.items if every or item["state"] in OPEN]
-    if as_json:
-        print_json({"date": found.date, "status": found.status, "items": shown})
-        return
-    if found.status == "learning":
-        typer.echo(f"learning ({found.traces_seen} of {found.bootstrap_traces})")
-        return
-    rows: list[list[Any]] = [
-        [
-            item["state"],
-            units.one_line(item["intent"]),
-            units.verb(item["metric"], item["direction"]),
-            units.effect(item["metric"], item["effect"]),
-            units.interval(item["metric"], item["effect_low"], item["effect_high"]),
-            item["severity"],
-            item["opened"],
-            item["n"],
-        ]
-        for item in shown
-    ]
-    columns = [
-        ("state", "left"),
-        ("intent", "left"),
-        ("what", "left"),
-        ("change", "right"),
-        ("95 %", "right"),
-        ("severity", "left"),
-        ("since", "right"),
-        ("traces", "right"),
-    ]
-    table(f"{len(rows)} drift item{'s' * (len(rows) != 1)} on {found.date}", columns, rows)

@@ -1,9 +1,10 @@
-"""Data quality of traces as asset checks: broken invariants stop the run, odd shares warn."""
+"""Asset checks: broken invariants of traces stop the run, odd shares warn; so do grave changes of behaviour."""
 
 from collections.abc import Iterator
 
 import dagster as dg
 
+from insights_pipeline.defs.assets.drift import drift_observations
 from insights_pipeline.defs.assets.traffic import traces
 from insights_pipeline.defs.partitions import DAILY, days_of
 from insights_pipeline.defs.resources import EngineResource
@@ -36,3 +37,33 @@ def trace_quality(
             description=result.message,
             metadata=result.observed,
         )
+
+
+@dg.asset_check(
+    asset=drift_observations,
+    partitions_def=DAILY,
+    description="No change of high or critical severity is open on the last day of the run.",
+)
+def no_grave_drift(context: dg.AssetCheckExecutionContext, engine: EngineResource) -> dg.AssetCheckResult:
+    """Warns, never blocks: the brief must be written above all when something changed."""
+    from insights_pipeline.drift.read import grave_items
+
+    day = days_of(context).last
+    found = grave_items(engine.engine().lake, day)
+    return dg.AssetCheckResult(
+        passed=not found,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(found)} open" if found else "none open",
+        metadata={
+            "day": str(day),
+            "items": dg.MetadataValue.json(
+                [
+                    {
+                        name: item[name]
+                        for name in ("item_id", "intent", "slice", "metric", "direction", "severity")
+                    }
+                    for item in found
+                ]
+            ),
+        },
+    )

@@ -16,7 +16,10 @@ from insights_pipeline.lake import DayRange, Engine, Lake, Slice
 
 ALLOWED_NOT_INJECTED = 1
 LEAST_NMI = 0.80
-_ITEM_COLUMNS = ("date", "item_id", "intent_id", "metric", "direction", "state", "effect")
+_ITEM_COLUMNS = (
+    "date", "item_id", "intent_id", "metric", "direction", "state", "effect", "onset", "onset_first", "onset_last",
+    "explanation",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +51,16 @@ class Verdict:
         return sum(one.found for one in self.matches)
 
     @property
+    def explained(self) -> int:
+        """Incidents with the right carrier and start."""
+        return sum(one.explained for one in self.matches)
+
+    @property
     def passed(self) -> bool:
         return (
             self.found == len(self.matches)
             and len(self.not_injected) <= ALLOWED_NOT_INJECTED
+            and all(one.explained for one in self.matches)
             and not self.unmentioned
             and self.grouping.nmi >= LEAST_NMI
         )
@@ -66,6 +75,9 @@ class Verdict:
                     "found": one.found,
                     "days_to_find": one.days_to_find,
                     "lines": [line.item_id for line in one.lines],
+                    "explained": one.explained,
+                    "best": None if one.best is None else _plain(asdict(one.best)),
+                    "onset_off": None if one.best is None else one.days_off(one.best),
                 }
                 for one in self.matches
             ],
@@ -114,6 +126,7 @@ def render(verdict: Verdict) -> list[str]:
     )
     lines.append(
         f"judge: {'PASS' if verdict.passed else 'FAIL'} incidents {verdict.found}/{len(verdict.matches)}, "
+        f"carrier and start {verdict.explained}/{len(verdict.matches)}, "
         f"not injected {len(verdict.not_injected)} (allowed {ALLOWED_NOT_INJECTED}), "
         f"intents {grouping.found} found / {grouping.planted} planted, NMI {grouping.nmi:.2f}"
     )
@@ -186,7 +199,27 @@ def _told(one: Match) -> str:
         return f"MISSED {what}, from {one.incident.first_day}"
     how_soon = f"{one.days_to_find} day{'s' * (one.days_to_find != 1)} after its start"
     lines = f"{len(one.lines)} line{'s' * (len(one.lines) != 1)}"
-    return f"{'found ' if one.found else 'LATE  '} {what}, told {how_soon}, {lines}"
+    return f"{'found ' if one.found else 'LATE  '} {what}, told {how_soon}, {lines}; {_explained(one)}"
+
+
+def _explained(one: Match) -> str:
+    """What the best line says of carrier and start, beside the truth."""
+    line = one.best
+    assert line is not None
+    if one.incident.carriers is None:
+        carrier = "no carrier to name"
+    else:
+        right = "carrier ok" if one.carrier_ok(line) else "carrier WRONG"
+        named = [f"{dimension} {value}" for dimension, value in line.carriers]
+        named += [f"with {dimension} {value}" for dimension, value in line.coincident]
+        carrier = f"{right} ({', '.join(named) or 'none named'})"
+    off = one.days_off(line)
+    if off is None:
+        return f"{carrier}, onset not told"
+    start = f"onset {'off by ' if one.onset_ok(line) else 'WRONG by '}{off:+d}"
+    if line.onset_first and line.onset_last:
+        start += f" (95 % {line.onset_first} – {line.onset_last})"
+    return f"{carrier}, {start}"
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

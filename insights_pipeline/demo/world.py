@@ -95,8 +95,8 @@ INTENTS: tuple[Intent, ...] = (
     Intent("refund_status", 76, _plans(
         (0.66, "get_order > refund_status"), (0.24, "get_order + refund_status"), (0.10, "refund_status")), 1010, 380),
     Intent("payment_declined", 62, _plans(
-        (0.68, "payment_lookup"), (0.22, "payment_lookup > search_help_center"), (0.10, "payment_lookup > hand_over")),
-        1150, 420, LARGE),
+        (0.54, "payment_lookup"), (0.18, "payment_lookup > search_help_center"), (0.08, "payment_lookup > hand_over"),
+        (0.20, "search_help_center")), 1150, 420, LARGE),
     Intent("product_question", 52, _plans(
         (0.52, "search_products > check_stock"), (0.30, "search_products"), (0.18, "check_stock")), 1280, 400),
     Intent("change_address", 46, _plans(

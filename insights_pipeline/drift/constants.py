@@ -32,6 +32,8 @@ MODEL, TENANT, ENVIRONMENT, SERVICE, RELEASE, TOOL = (
 DIMENSIONS = (MODEL, TENANT, ENVIRONMENT, SERVICE, RELEASE, TOOL)
 
 HORIZONS = {"1d": 1, "7d": 7, "30d": 30}
+# Small and slow changes: the last 14 days against the 56 before them; a judgement of its own, not a row of baselines.
+LASTING_HORIZON, LASTING_DAYS = "14d", 14
 BASELINE_DAYS = 30
 # How far back a baseline may reach for the 30 days it wants when quarantined days are left out.
 REACH_DAYS = 70
@@ -45,10 +47,11 @@ class Constants:
     prior_days: float = 8.0  # d0: how many days of evidence the pooled between-day variance is worth
     prior_within: float = 20.0  # d0w: the same for the variance within a day
     huber: float = 2.0
-    winsor: float = 9.0  # a day's squared residual counts at most this much in the Paule-Mandel sum
-    consistency: float = 1.03  # … and what that cut removes on average is put back
+    winsor: float = 16.0  # a day's squared residual counts at most this much in the Paule-Mandel sum
+    consistency: float = 1.0  # … and what that cut removes on average is put back
     tau2_floor: float = 1e-5
-    phi_bias: float = 1 / 15  # autocorrelation of residuals is biased down by about 2 / 30
+    phi_prior: float = 0.3  # autocorrelation of day effects where little is known of it …
+    phi_pairs: float = 10.0  # … worth so many pairs of neighbouring days
     phi_max: float = 0.7
     weekday_days: int = 14  # baseline days needed before weekdays are told apart
     min_days: int = 3
@@ -58,11 +61,16 @@ class Constants:
     min_base_n: int = 20
     min_n: int = 5
     coverage_shift: float = 0.20
-    cap_day: float = 8.0
+    # Degrees of freedom at most. A mean of more days has lighter tails than a day (their effects are like t with 5).
+    cap_day: float = 6.0
+    cap_three: float = 10.0
     cap_week: float = 10.0
+    cap_lasting: float = 16.0
+    prior_days_long: float = 3.0  # d0 where 56 days are known; intents differ by exp(±.5) in their scatter
+    clip: float = 2.5  # deviations from its window's median that a day counts at most in a contrast
     q: float = 0.05
     q_day: float = 0.01
-    p_confirm: float = 0.01
+    p_confirm: float = 0.015
     p_hold: float = 0.05
 
 

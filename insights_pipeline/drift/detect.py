@@ -13,25 +13,32 @@ from insights_pipeline.drift.constants import (
     DEFAULT,
     DOWN,
     HORIZONS,
+    LASTING_HORIZON,
     REACH_DAYS,
     TOOLS,
     UP,
     Constants,
 )
 from insights_pipeline.drift.judge import Judged, LeftOut, judge
+from insights_pipeline.drift.lasting import CONFIRM_Q, judge_lasting
+from insights_pipeline.drift.lasting import METRICS as _LASTING
 from insights_pipeline.drift.series.panel import Panel
+from insights_pipeline.drift.statistics.arrays import Floats, Mask
 from insights_pipeline.drift.statistics.result import Status
 from insights_pipeline.lake import DayRange
 
-# A: 7-day window. B: two single days of three. C: one extreme day. D: 30-day window.
-WEEK, CONFIRMED, EXTREME, MONTH = "A", "B", "C", "D"
+# A: 7-day window. B: two single days of three. C: one extreme day. D: 30-day window. E: 14 days against the 56 before.
+WEEK, CONFIRMED, EXTREME, MONTH, LASTING = "A", "B", "C", "D", "E"
 
 
 def judge_day(panel: Panel, day: date, out: LeftOut, *, c: Constants = DEFAULT) -> dict[str, Judged]:
-    """The horizons 1d, 7d and 30d that end on `day`. `panel` ends on `day` and is `REACH_DAYS` long."""
+    """The horizons 1d, 7d, 30d and 14d that end on `day`. `panel` ends on `day` and is `REACH_DAYS` long.
+
+    14d has results of the metrics of `lasting.METRICS` only. A panel of another length raises ValueError.
+    """
     if panel.days != DayRange.ending(day, REACH_DAYS):
         raise ValueError(f"{day} is judged from the {REACH_DAYS} days up to it, not from {panel.days}")
-    return {
+    judged = {
         horizon: judge(
             panel,
             DayRange.ending(day, length),
@@ -42,6 +49,8 @@ def judge_day(panel: Panel, day: date, out: LeftOut, *, c: Constants = DEFAULT) 
         )
         for horizon, length in HORIZONS.items()
     }
+    judged[LASTING_HORIZON] = judge_lasting(panel, out, judged["7d"].results, c=c)
+    return judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +75,13 @@ class Signal:
     series: str
     metric: str
     direction: str
-    triggers: tuple[str, ...]  # A, C, D that fired today
-    hit: bool  # a single day at p <= .01: half of trigger B
-    recent: bool  # the last week or day says so, not the month alone
+    triggers: tuple[str, ...]  # A, C, D, E that fired today
+    hit: bool  # a single day at p <= p_confirm: half of trigger B
+    recent: bool  # today it is still there: the day alone says so, or the week does and the day agrees
     evidence: Mapping[str, Evidence]
+    confirms: bool = (
+        True  # the last days together say so too: a hit today may be the second half of trigger B
+    )
 
 
 def signals(panel: Panel, judged: Mapping[str, Judged], *, c: Constants = DEFAULT) -> list[Signal]:
@@ -84,29 +96,30 @@ def signals(panel: Panel, judged: Mapping[str, Judged], *, c: Constants = DEFAUL
 def _of_direction(
     panel: Panel, judged: Mapping[str, Judged], metric: str, direction: str, *, c: Constants
 ) -> list[Signal]:
-    p, q, size = {}, {}, {}
-    for horizon in HORIZONS:
-        result = judged[horizon].results[metric]
-        side = (
-            np.isfinite(result.p)
-            if direction == CHANGED
-            else (result.effect > 0 if direction == UP else result.effect < 0)
-        )
-        p[horizon] = np.where(side, result.p, 1.0)
-        q[horizon] = np.where(side, judged[horizon].q[metric], 1.0)
-        size[horizon] = np.where(side, result.magnitude, 0.0)
-    still = size["7d"] >= 0.5
-    pulled = {
-        WEEK: (q["7d"] <= c.q) & (size["7d"] >= 1),
-        EXTREME: (q["1d"] <= c.q_day) & (size["1d"] >= 1),
-        # an episode that is over by now also moves a 30-day mean: the last week must agree
-        MONTH: (q["30d"] <= c.q) & (size["30d"] >= 1) & still,
+    sides = {
+        horizon: _side(one, metric, direction) for horizon, one in judged.items() if metric in one.results
     }
-    hit = (p["1d"] <= c.p_confirm) & (size["1d"] >= 1)
-    week_holds = (p["7d"] <= c.p_hold) & still
-    month_holds = (p["30d"] <= c.p_hold) & (size["30d"] >= 0.5) & still
-    recent = week_holds | hit | pulled[WEEK] | pulled[EXTREME]
-    holds = recent | month_holds | pulled[MONTH]
+    nothing = _Side.nothing(len(panel.series))
+    day, week, month = sides["1d"], sides["7d"], sides["30d"]
+    lasting = sides.get(LASTING_HORIZON, nothing)
+    still = week.size >= 0.5
+    pulled = {
+        WEEK: (week.q <= c.q) & (week.size >= 1),
+        EXTREME: (day.q <= c.q_day) & (day.size >= 1),
+        # an episode that is over by now also moves a mean of 14 or 30 days: the last week must agree
+        LASTING: (lasting.q <= c.q) & (lasting.size >= 1) & still,
+        MONTH: (month.q <= c.q) & (month.size >= 1) & still,
+    }
+    hit = (day.p <= c.p_confirm) & (day.size >= 1)
+    week_holds = (week.p <= c.p_hold) & still
+    lasting_holds = (lasting.p <= c.p_hold) & (lasting.size >= 0.5) & still
+    month_holds = (month.p <= c.p_hold) & (month.size >= 0.5) & still
+    three = judged[LASTING_HORIZON].results[metric].parts[CONFIRM_Q] if metric in _LASTING else np.nan
+    confirms = np.where(np.isfinite(three), three <= c.q, week_holds)
+    # one bad day moves the mean of its week for a week: what is over by today must not look alive for so long
+    today = (day.size >= 0.5) | ~day.known
+    recent = hit | pulled[EXTREME] | (today & (week_holds | lasting_holds))
+    holds = recent | month_holds | np.any(list(pulled.values()), axis=0)
     return [
         Signal(
             series=panel.series[row],
@@ -114,15 +127,44 @@ def _of_direction(
             direction=direction,
             triggers=tuple(name for name, fired in pulled.items() if fired[row]),
             hit=bool(hit[row]),
+            confirms=bool(confirms[row]),
             recent=bool(recent[row]),
             evidence={
                 horizon: _evidence(judged[horizon], metric, int(row))
-                for horizon in HORIZONS
+                for horizon in sides
                 if judged[horizon].results[metric].status[row] == Status.TESTED
             },
         )
         for row in np.flatnonzero(holds)
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """What one horizon says for one direction of a metric; every array is [series]."""
+
+    p: Floats
+    q: Floats
+    size: Floats
+    known: Mask  # there is a verdict, of whichever direction
+
+    @classmethod
+    def nothing(cls, series: int) -> _Side:
+        return cls(np.ones(series), np.ones(series), np.zeros(series), np.zeros(series, dtype=bool))
+
+
+def _side(judged: Judged, metric: str, direction: str) -> _Side:
+    result = judged.results[metric]
+    if direction == CHANGED:
+        there = np.isfinite(result.p)
+    else:
+        there = np.isfinite(result.p) & (result.effect > 0 if direction == UP else result.effect < 0)
+    return _Side(
+        p=np.where(there, result.p, 1.0),
+        q=np.where(there, judged.q[metric], 1.0),
+        size=np.where(there, result.magnitude, 0.0),
+        known=np.isfinite(result.p),
+    )
 
 
 def _evidence(judged: Judged, metric: str, row: int) -> Evidence:

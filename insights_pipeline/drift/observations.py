@@ -76,7 +76,7 @@ def _metric_table(
     directions = [_direction(metric, float(result.effect[row])) for row in rows]
     keys = [(one, metric, direction or "") for one, direction in zip(series, directions, strict=True)]
     fired = [triggers.get(key) for key in keys]
-    first, last = _baseline_days(panel, judged.baseline[metric], rows)
+    first, last = first_and_last(panel, judged.baseline[metric], rows)
     values: dict[str, Sequence[object] | np.ndarray] = {
         "date": [day] * len(rows),
         "cadence": [cadence] * len(rows),
@@ -91,7 +91,7 @@ def _metric_table(
         "baseline_last": last,
         "baseline_days": result.baseline_days[rows].astype(np.int64),
         "baseline_n": result.baseline_n[rows].astype(np.int64),
-        "days_left_out": _left_out(panel, out.baseline[metric], rows, before=judged.window.first),
+        "days_left_out": days_left_out(panel, out.baseline[metric], rows, before=judged.window.first),
         "q": judged.q[metric][rows],
         "trigger": fired,
         "verdict": [
@@ -125,7 +125,7 @@ def _direction(metric: str, effect: float) -> str | None:
     return UP if effect > 0 else DOWN
 
 
-def _baseline_days(
+def first_and_last(
     panel: Panel, base: np.ndarray, rows: np.ndarray
 ) -> tuple[list[date | None], list[date | None]]:
     """First and last day with traffic that each row's baseline has."""
@@ -144,7 +144,7 @@ def _baseline_days(
     return days(first), days(last)
 
 
-def _left_out(panel: Panel, out: np.ndarray, rows: np.ndarray, *, before: date) -> list[list[date]]:
+def days_left_out(panel: Panel, out: np.ndarray, rows: np.ndarray, *, before: date) -> list[list[date]]:
     """Of the 30 days before the window, those that the baseline did without."""
     stop = panel.column(before)
     start = max(0, stop - BASELINE_DAYS)

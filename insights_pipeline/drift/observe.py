@@ -3,41 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import date, timedelta
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from insights_pipeline.drift.constants import (
     BASELINE_DAYS,
     CHANGED,
     DEFAULT,
     DOWN,
-    HORIZONS,
+    LASTING_HORIZON,
     LATENCY,
     LATENCY_P95,
     REACH_DAYS,
     TOOLS,
     UP,
 )
-from insights_pipeline.drift.detect import CONFIRMED, EXTREME, MONTH, WEEK
-from insights_pipeline.drift.explanation.exemplars import with_exemplars
+from insights_pipeline.drift.detect import CONFIRMED, EXTREME, LASTING, MONTH, WEEK
+from insights_pipeline.drift.explanation.explanations import with_explanations
 from insights_pipeline.drift.judge import Judged, LeftOut, judge
 from insights_pipeline.drift.life.arrivals import Known
-from insights_pipeline.drift.life.decisions import Decision
+from insights_pipeline.drift.life.decisions import Decision, followed
 from insights_pipeline.drift.life.fold import Day, fold_day
-from insights_pipeline.drift.life.item_rows import from_rows, to_row
+from insights_pipeline.drift.life.item import NEW_ITEM, Item, accepted_since, family
+from insights_pipeline.drift.life.item_rows import to_row
+from insights_pipeline.drift.life.item_store import items_before
 from insights_pipeline.drift.life.left_out import left_out
-from insights_pipeline.drift.life.lifecycle import (
-    ACCEPTED,
-    CLOSED,
-    NEW_ITEM,
-    OPEN,
-    PENDING,
-    Item,
-    accepted_since,
-)
+from insights_pipeline.drift.life.succession import that_go_on
 from insights_pipeline.drift.observations import observation_table
 from insights_pipeline.drift.series.lineage import Lineage, lineages
 from insights_pipeline.drift.series.panel import Panel
@@ -48,7 +40,7 @@ from insights_pipeline.lake.tables import TABLES
 
 # Days judged from one read of the rollups: bounds memory on a long backfill and cannot be seen in the result.
 _CHUNK_DAYS = 62
-_TRIGGER_OF = {"1d": EXTREME, "7d": WEEK, "30d": MONTH}
+_TRIGGER_OF = {"1d": EXTREME, "7d": WEEK, LASTING_HORIZON: LASTING, "30d": MONTH}
 
 
 def observe_days(
@@ -59,48 +51,45 @@ def observe_days(
     The state before is the newest day of `drift_items` before the range. A range gives what single days would give.
     `decisions` are those of people; `groups` the dimensions whose slices are series of their own.
     """
-    items: Sequence[Item] = _items_before(engine, days.first)
+    items: Sequence[Item] = items_before(engine, days.first)
     written = 0
     for start in range(0, len(days), _CHUNK_DAYS):
         first = days.first + timedelta(days=start)
         chunk = DayRange(first, min(days.last, first + timedelta(days=_CHUNK_DAYS - 1)))
         for run, lineage in lineages(engine, chunk):
-            rows, items = _observe_run(engine, run, items, lineage)
+            rows, items = _observe_run(
+                engine, run, items, lineage, decisions=followed(decisions, lineage), groups=groups
+            )
             written += rows
     return written
 
 
 def _observe_run(
-    engine: Engine, days: DayRange, items: Sequence[Item], lineage: Lineage
+    engine: Engine,
+    days: DayRange,
+    items: Sequence[Item],
+    lineage: Lineage,
+    *,
+    decisions: Sequence[Decision],
+    groups: Sequence[str],
 ) -> tuple[int, Sequence[Item]]:
     """Days on which the same intents are merged: each is judged from the past as it counts for them."""
-    panel = read_panel(engine, days.widen(before=REACH_DAYS - 1), lineage=lineage)
+    panel = read_panel(engine, days.widen(before=REACH_DAYS - 1), lineage=lineage, groups=groups)
     known = _known(engine, days)
     folded: list[tuple[date, Sequence[Item]]] = []
     tables: list[pa.Table] = []
     for day in days:
-        before = items = _that_go_on(items, day, lineage)
-        outcome = fold_day(panel, day, items, known[day])
+        before = that_go_on(items, day, lineage)
+        outcome = fold_day(panel, day, before, known[day], decisions=decisions)
         items = outcome.items
         folded.append((day, items))
         tables += _tables(outcome, before)
-    told = with_exemplars(engine, folded, lineage=lineage)
+    told = with_explanations(engine, folded, lineage=lineage)
     rows = [to_row(item, day) for day, of_day in zip(days, told, strict=True) for item in of_day]
     observations = pa.concat_tables([TABLES["drift_observations"].schema.empty_table(), *tables])
     engine.lake.replace(Slice("drift_items", days), lambda: rows_to_table("drift_items", rows))
     written = engine.lake.replace(Slice("drift_observations", days, cadence="daily"), lambda: observations)
     return written, told[-1]
-
-
-def _that_go_on(items: Sequence[Item], day: date, lineage: Lineage) -> list[Item]:
-    """Without episodes of series that are no more: their intent became part of another, or another one."""
-    today = []
-    for item in items:
-        over = item.intent_id in lineage.target or item.opened < lineage.since.get(item.intent_id, date.min)
-        if over and item.state == PENDING:
-            continue
-        today.append(replace(item, state=ACCEPTED, closed=day) if over and item.state in OPEN else item)
-    return today
 
 
 def _tables(outcome: Day, before: Sequence[Item]) -> list[pa.Table]:
@@ -121,12 +110,11 @@ def _tables(outcome: Day, before: Sequence[Item]) -> list[pa.Table]:
 
 
 def _linked(items: Sequence[Item]) -> dict[tuple[str, str, str], str]:
-    """Item of each (intent, metric, direction) that is pending, open, or closed today."""
+    """The item of each (series, metric, direction) whose episode is not over."""
     linked = {}
-    for item in sorted(items, key=lambda item: (item.state not in CLOSED, item.opened, item.item_id)):
-        metrics = (LATENCY, LATENCY_P95) if item.metric in (LATENCY, LATENCY_P95) else (item.metric,)
-        if item.state not in CLOSED:
-            linked.update({(item.series, metric, item.direction): item.item_id for metric in metrics})
+    for item in sorted((item for item in items if item.live), key=lambda item: (item.opened, item.item_id)):
+        metrics = (LATENCY, LATENCY_P95) if family(item.metric) == LATENCY else (item.metric,)
+        linked.update({(item.series, metric, item.direction): item.item_id for metric in metrics})
     return linked
 
 
@@ -138,20 +126,11 @@ def _triggers(outcome: Day, horizon: str) -> dict[tuple[str, str, str], str]:
         for signal in outcome.signals
         if own in signal.triggers
     }
-    if HORIZONS[horizon] == 1:
+    if own == EXTREME:
         for item in outcome.items:
             if item.state == NEW_ITEM and item.trigger == CONFIRMED:
                 fired.setdefault((item.series, item.metric, item.direction), CONFIRMED)
     return fired
-
-
-def _items_before(engine: Engine, day: date) -> list[Item]:
-    """Items of the newest day before `day`; older than a baseline's reach they no longer matter."""
-    rows = engine.lake.read(Slice("drift_items", DayRange.before(day, REACH_DAYS)))
-    if rows.num_rows == 0:
-        return []
-    newest = pc.max(rows.column("date"))
-    return from_rows(rows.filter(pc.equal(rows.column("date"), newest)).to_pylist())
 
 
 def _known(engine: Engine, days: DayRange) -> Mapping[date, Known]:
@@ -188,7 +167,7 @@ def _intents(rows: Sequence[Mapping[str, object]], bootstrapped: date | None) ->
     )
 
 
-def observe_window(engine: Engine, cadence: str, window: DayRange) -> int:
+def observe_window(engine: Engine, cadence: str, window: DayRange, *, groups: Sequence[str] = ()) -> int:
     """A calendar week or month against the 30 days before it; gives the rows written, at date `window.first`.
 
     Days that an item quarantined by the end of the window are left out of the baseline. No items: those are daily.
@@ -198,11 +177,11 @@ def observe_window(engine: Engine, cadence: str, window: DayRange) -> int:
     horizon, trigger = ("week", WEEK) if cadence == "weekly" else ("month", MONTH)
     length = len(window) + REACH_DAYS - 1
     lineage = lineages(engine, DayRange.single(window.last))[0][1]
-    panel = read_panel(engine, DayRange.ending(window.last, length), lineage=lineage)
+    panel = read_panel(engine, DayRange.ending(window.last, length), lineage=lineage, groups=groups)
     panel = panel.ending(window.last, length)
     items = [
         item
-        for item in _items_before(engine, window.last + timedelta(days=1))
+        for item in items_before(engine, window.last + timedelta(days=1))
         if (since := accepted_since(item)) is None or since <= window.first
     ]
     # an episode that began and ended inside the window is part of its story

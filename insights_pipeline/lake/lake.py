@@ -233,6 +233,17 @@ class Lake:
         """Rows of each day (of a cadence), from the log: nothing is read."""
         return self._sums(table, "num_records", cadence=cadence)
 
+    def written(self, table: str, *, cadence: str | None = None) -> dict[date, int]:
+        """When each day (of a cadence) got its newest rows, in ns since the epoch, from the log: nothing is read."""
+        actions = pa.table(self._open(TABLES[table]).get_add_actions(flatten=True))
+        if cadence is not None:
+            actions = actions.filter(pc.equal(actions.column("partition.cadence"), cadence))
+        times: dict[date, int] = {}
+        columns = (actions.column(name).to_pylist() for name in ("partition.date", "modification_time"))
+        for day, milliseconds in zip(*columns, strict=True):
+            times[day] = max(times.get(day, 0), milliseconds * 1_000_000)
+        return times
+
     def row_count(self, table: str) -> int:
         return sum(self.rows_by_day(table).values())
 

@@ -47,12 +47,12 @@ class StoredAnswers:
             "cost_usd": cost_usd,
         }
         with self._state.writing() as connection:
-            insert = _insert_of(connection.dialect.name)
+            insert = insert_of(connection.dialect.name)
             statement = insert(LLM_ANSWERS).values(key=key, **values)
             connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=values))
 
 
-def _insert_of(dialect: str) -> Any:
+def insert_of(dialect: str) -> Any:
     """INSERT … ON CONFLICT, which SQLAlchemy has for each database apart."""
     if dialect == "postgresql":
         from sqlalchemy.dialects.postgresql import insert as of_postgres

@@ -6,10 +6,10 @@ import json
 from datetime import date
 from typing import Any
 
-from insights_pipeline.brief.facts import gather
+from insights_pipeline.brief.gather import gather
 from insights_pipeline.brief.intent_changes import changes_line, intent_changes
+from insights_pipeline.brief.markdown import escape, markdown
 from insights_pipeline.brief.read import read_brief
-from insights_pipeline.brief.render import escape, markdown
 from insights_pipeline.brief.write import write_daily_briefs, write_window_brief
 from insights_pipeline.lake import DayRange, DuckDBEngine, rows_to_table
 
@@ -24,8 +24,8 @@ def of(*events: dict[str, Any], traces: int = 10) -> str:
             cadence="daily",
             first=MONDAY,
             last=MONDAY,
-            items=[],
-            observations=[],
+            items={},
+            watched=[],
             model={"status": "ready", "traces_seen": 900},
             intents=[],
             traffic=[{"date": MONDAY, "intent_id": "all", "n": traces, "k": 0}],
@@ -65,7 +65,7 @@ def test_texts_of_people_are_no_markup_and_not_long() -> None:
     evil = {**RENAMED, "to": "[x](http://e)\n# **" + "y" * 9_000, "by": "<b>"}
     line = changes_line([evil], escape)
     assert len(line) < 300 and "\n" not in line
-    assert "\\[x\\]\\(http://e\\)" in line and "\\<b\\>" in line
+    assert "\\[x\\](http://e)" in line and "\\<b\\>" in line
 
 
 def test_briefs_of_a_day_and_of_a_week_tell_the_events_of_their_days(engine: DuckDBEngine) -> None:

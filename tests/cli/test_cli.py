@@ -150,6 +150,7 @@ def test_the_doctor_checks_every_part_and_prints_json(home: Path) -> None:
         "dagster",
         "tables",
         "receiver",
+        "contacts",
     }
     assert all(finding["ok"] for finding in findings.values()), findings
     assert result.exit_code == 0

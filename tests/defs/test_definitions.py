@@ -41,7 +41,7 @@ def test_everything_loads_under_the_names_that_people_use(defs: dg.Definitions) 
         "monthly",
         "maintenance",
     }
-    assert {s.name for s in repository.sensor_defs} == {"landed_data", "run_failed"}
+    assert {s.name for s in repository.sensor_defs} == {"landed_data", "run_failed", "brief_delivery"}
     assert len(repository.schedule_defs) == 4
     assert {s.default_status for s in repository.schedule_defs} == {dg.DefaultScheduleStatus.RUNNING}
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from insights_pipeline.demo.incidents import Allowed, Incident
+from insights_pipeline.demo.incidents import RELEASE_OF_SWAP, Allowed, Incident, Slice, planned
 from insights_pipeline.demo.judge import judge, render
-from insights_pipeline.demo.lines import lines_of, majority, match
+from insights_pipeline.demo.lines import Line, Match, lines_of, majority, match
+from insights_pipeline.demo.traffic import _release
 from insights_pipeline.demo.truth import read_truth
 from insights_pipeline.lake import DayRange, DuckDBEngine, Lake, rows_to_table
 
@@ -27,10 +28,12 @@ CREEP = Incident(
     LAST,
     1.03,
     "",
+    carriers=(),
 )
 BURST = Incident(
     "burst", "error_burst", "payments", ("error_rate",), "up", date(2026, 3, 5), date(2026, 3, 9), 0.2, "",
     (Allowed("payments", "latency_ms", "up"), Allowed("all", "error_rate", "up")),
+    (Slice("tool", ("pay", "payment_lookup")),),
 )  # fmt: skip
 NEWCOMER = Incident("new", "new_intent", "trade_in", ("volume",), "new", date(2026, 3, 10), LAST, 30, "")
 INCIDENTS = (CREEP, BURST, NEWCOMER)
@@ -43,10 +46,16 @@ def item(
     states: Mapping[int, str],
     *,
     item_id: str | None = None,
+    onset: int | None = None,
+    carrier: tuple[str, str] | None = None,
 ) -> list[dict[str, Any]]:
-    """Daily rows of an item from {day of March: state}."""
+    """Daily rows of an item from {day of March: state}; `onset` is a day of March too."""
+    carriers = [] if carrier is None else [{"dimension": carrier[0], "value": carrier[1]}]
+    began = None if onset is None else date(2026, 3, onset)
     return [
         {
+            "onset": began,
+            "explanation": json.dumps({"carriers": carriers}),
             "date": date(2026, 3, day),
             "item_id": item_id or f"{intent}-{metric}-{direction}",
             "intent_id": intent,
@@ -60,11 +69,14 @@ def item(
 
 
 GOOD = (
-    *item("i_returns", "latency_ms", "up", {9: "pending", 10: "new", 20: "ongoing"}),
-    *item("i_payments", "error_rate", "up", {6: "new", 7: "ongoing", 18: "resolved"}),
+    *item("i_returns", "latency_ms", "up", {9: "pending", 10: "new", 20: "ongoing"}, onset=3),
+    *item(
+        "i_payments", "error_rate", "up", {6: "new", 7: "ongoing", 18: "resolved"},
+        onset=5, carrier=("tool", "payment_lookup"),
+    ),
     *item("i_trade_in", "volume", "new", {13: "new", 14: "accepted"}),
     *item("i_refunds", "cost_usd", "up", {4: "pending", 5: "pending"}),
-)
+)  # fmt: skip
 
 
 def finished(
@@ -120,7 +132,8 @@ def test_a_run_that_tells_everything_and_nothing_else_passes(lake: Lake, tmp_pat
     assert verdict.grouping.traces == 18 * 32
     assert [one.days_to_find for one in verdict.matches] == [8, 1, 3]
     assert render(verdict)[-1] == (
-        "judge: PASS incidents 3/3, not injected 0 (allowed 1), intents 4 found / 4 planted, NMI 1.00"
+        "judge: PASS incidents 3/3, carrier and start 3/3, not injected 0 (allowed 1), "
+        "intents 4 found / 4 planted, NMI 1.00"
     )
 
 
@@ -138,7 +151,7 @@ def test_a_missing_incident_fails(lake: Lake, tmp_path: Path, incident: Incident
     items = [row for row in GOOD if row["intent_id"] != f"i_{incident.intent}"]
     verdict = judge(lake, finished(lake, tmp_path / "truth", items=items))
     assert not verdict.passed
-    assert render(verdict)[-1].startswith("judge: FAIL incidents 2/3, not injected 0")
+    assert render(verdict)[-1].startswith("judge: FAIL incidents 2/3, carrier and start 2/3, not injected 0")
     assert any(line.startswith(f"  MISSED {incident.id}") for line in render(verdict))
 
 
@@ -248,3 +261,86 @@ def test_the_truth_survives_writing_and_reading(lake: Lake, tmp_path: Path) -> N
     assert truth.days == DayRange(FIRST, LAST)
     with pytest.raises(FileNotFoundError):
         read_truth(tmp_path / "nowhere")
+
+
+def judged(incident: Incident, **told: Any) -> Match:
+    line = Line(
+        "item",
+        "i",
+        incident.intent,
+        incident.metrics[0],
+        incident.direction,
+        LAST,
+        LAST,
+        "ongoing",
+        0.5,
+        **told,
+    )
+    return Match(incident, (line,))
+
+
+@pytest.mark.parametrize(
+    ("incident", "carriers", "coincident", "right"),
+    [
+        (BURST, (("tool", "payment_lookup"),), (), True),
+        (BURST, (("tool", "payment_lookup"), ("tenant", "us")), (), True),
+        (BURST, (("tenant", "us"), ("tool", "payment_lookup")), (), False),
+        (BURST, (("release", "2"), ("tool", "pay")), (("release", "2"),), True),  # came at the time
+        (BURST, (), (), False),
+        (BURST, (("tool", "search"),), (), False),
+        (BURST, (), (("tool", "payment_lookup"),), True),
+        (CREEP, (), (), True),
+        (CREEP, (("release", "2"),), (("release", "2"),), True),
+        (CREEP, (("tenant", "us"),), (), False),
+        (NEWCOMER, (("tenant", "us"),), (), True),  # nothing to compare with
+    ],
+)
+def test_the_slice_that_an_incident_was_injected_into_must_be_named_first(
+    incident: Incident, carriers: Any, coincident: Any, right: bool
+) -> None:
+    one = judged(incident, carriers=carriers, coincident=coincident, onset=incident.first_day)
+    assert one.explained == right
+    assert one.lines and one.carrier_ok(one.lines[0]) == right
+
+
+@pytest.mark.parametrize(
+    ("incident", "told", "right"),
+    [
+        (BURST, {"onset": date(2026, 3, 7)}, True),
+        (BURST, {"onset": date(2026, 3, 3)}, True),
+        (BURST, {"onset": date(2026, 3, 8)}, False),
+        (BURST, {"onset": date(2026, 3, 8), "onset_first": date(2026, 3, 4), "onset_last": date(2026, 3, 9)}, False),
+        (BURST, {}, False),
+        (CREEP, {"onset": date(2026, 3, 6)}, False),
+        (CREEP, {"onset": date(2026, 3, 6), "onset_first": date(2026, 3, 2), "onset_last": date(2026, 3, 9)}, True),
+        (CREEP, {"onset": date(2026, 3, 6), "onset_first": date(2026, 3, 5), "onset_last": date(2026, 3, 9)}, False),
+        (NEWCOMER, {}, True),
+        (NEWCOMER, {"onset": date(2026, 3, 13)}, False),
+    ],
+)  # fmt: skip
+def test_the_start_must_be_within_two_days_and_of_a_creep_within_its_interval(
+    incident: Incident, told: dict[str, date], right: bool
+) -> None:
+    one = judged(incident, carriers=(("tool", "pay"),) if incident is BURST else (), **told)
+    assert one.explained == right
+
+
+def test_a_wrong_carrier_or_start_fails_and_is_said(lake: Lake, tmp_path: Path) -> None:
+    rest = [row for row in GOOD if row["metric"] != "error_rate"]
+    wrong = item(
+        "i_payments", "error_rate", "up", {6: "new", 18: "resolved"}, onset=9, carrier=("tenant", "us")
+    )
+    verdict = judge(lake, finished(lake, tmp_path / "truth", items=[*rest, *wrong]))
+    assert (verdict.found, verdict.explained, verdict.passed) == (3, 2, False)
+    said = "\n".join(render(verdict))
+    assert "carrier WRONG (tenant us), onset WRONG by +4" in said
+    assert "carrier ok (none named), onset off by +1" in said
+    assert json.loads(json.dumps(verdict.to_json()))["incidents"][1]["onset_off"] == 4
+
+
+def test_the_release_of_the_tool_swap_is_the_one_in_production_since_that_day() -> None:
+    swap = next(one for one in planned(LAST) if one.kind == "tool_mix")
+    days = DayRange.ending(LAST, 60)
+    assert _release(swap.first_day, days) == RELEASE_OF_SWAP
+    assert _release(swap.first_day - timedelta(days=1), days) != RELEASE_OF_SWAP
+    assert _release(LAST, days) == RELEASE_OF_SWAP

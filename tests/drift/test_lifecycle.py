@@ -3,10 +3,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from insights_pipeline.drift.constants import ERRORS, LATENCY, LATENCY_P95, UP
+from insights_pipeline.drift.constants import ERRORS, LATENCY, LATENCY_P95, REACH_DAYS, UP
 from insights_pipeline.drift.detect import Evidence, Signal
+from insights_pipeline.drift.life.item import CLOSED, OPEN, Item, accepted_since
 from insights_pipeline.drift.life.item_rows import from_rows, to_row
-from insights_pipeline.drift.life.lifecycle import ACCEPT_DAYS, Item, accepted_since, step
+from insights_pipeline.drift.life.lifecycle import ACCEPT_DAYS, step
 from insights_pipeline.lake import rows_to_table
 
 D0 = date(2026, 3, 1)
@@ -38,11 +39,47 @@ def states(history: list[list[Item]]) -> list[str]:
 
 def test_an_item_is_new_then_ongoing_then_resolves_after_three_quiet_days_with_data() -> None:
     history = play([[signal("A")], [signal()], [], None, [], []])
-    assert states(history) == ["new", "ongoing", "recovering", "recovering", "recovering", "resolved"]
+    assert states(history) == ["new", "ongoing", "recovering", "no_data", "recovering", "resolved"]
     assert len({day[0].item_id for day in history}) == 1
     last = history[-1][0]
     assert last.closed == D0 + timedelta(days=5)
     assert last.quarantined == tuple(D0 + timedelta(days=d) for d in range(-6, 2))
+
+
+def test_days_that_cannot_tell_neither_resolve_nor_accept_an_item() -> None:
+    silent: list[None] = [None] * (ACCEPT_DAYS + 5)
+    history = play([[signal("A")], *silent, [], [], []])
+    assert set(states(history)[1:-3]) == {"no_data"}
+    assert history[-4][0].quiet_days == 0
+    # the first day with data is quiet: on the way to resolved, but so old that its level is accepted
+    assert states(history)[-3] == "accepted"
+    assert states(play([[signal("A")], None, [signal()], None, []])) == [
+        "new",
+        "no_data",
+        "ongoing",
+        "no_data",
+        "recovering",
+    ]
+
+
+def test_a_window_that_only_repeats_itself_on_a_day_without_data_does_not_keep_an_item_ongoing() -> None:
+    items = step(D0, [], [signal("A")], {("i", ERRORS)})
+    (carried,) = step(D0 + timedelta(days=1), items, [signal("A")], set())
+    assert (carried.state, carried.last_fired) == ("no_data", D0)
+    (today,) = step(D0 + timedelta(days=1), items, [signal("C")], set())  # the day itself says so
+    assert today.state == "ongoing"
+
+
+def test_an_item_whose_series_never_comes_back_is_over_when_nothing_of_it_is_within_reach() -> None:
+    history = play([[signal("A")], *[None] * REACH_DAYS])
+    assert states(history)[-2:] == ["no_data", "accepted"]
+
+
+def test_every_state_is_open_or_closed_or_pending() -> None:
+    assert OPEN.isdisjoint(CLOSED)
+    assert OPEN | CLOSED | {"pending"} == {
+        "pending", "new", "ongoing", "recovering", "no_data", "resolved", "accepted", "dismissed",
+    }  # fmt: skip
 
 
 def test_two_hits_within_three_days_confirm_and_one_is_forgotten() -> None:
@@ -106,13 +143,11 @@ def test_a_month_that_still_remembers_an_incident_does_not_keep_it_open() -> Non
 
 
 def test_items_survive_the_table_without_loss() -> None:
-    for day, items in enumerate(play([[signal(hit=True)], [signal("A")], [], [], [], [signal("C")]])):
+    days: list[list[Signal] | None] = [[signal(hit=True)], [signal("A")], [], None, [], [], [signal("C")]]
+    for day, items in enumerate(play(days)):
         table = rows_to_table("drift_items", [to_row(item, D0 + timedelta(days=day)) for item in items])
-        back = from_rows(table.to_pylist())
-        # `reopened` travels in the explanation, which the fold writes
-        assert [(b.item_id, b.evidence, b.quarantined, b.state, b.closed) for b in back] == [
-            (i.item_id, i.evidence, i.quarantined, i.state, i.closed) for i in items
-        ]
+        assert from_rows(table.to_pylist()) == items
+    assert items[0].reopened == 1
 
 
 def test_a_day_can_be_repeated_and_the_order_of_signals_does_not_matter() -> None:

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from insights_pipeline.drift.baselines import baseline_days
+from insights_pipeline.drift.constants import GONE, UP, VOLUME
+from insights_pipeline.drift.life.item import ONGOING, OPEN, PENDING, Item
 from insights_pipeline.drift.life.item_rows import to_row
-from insights_pipeline.drift.life.lifecycle import ONGOING, PENDING, Item
+from insights_pipeline.drift.life.succession import that_go_on
 from insights_pipeline.drift.observe import observe_days, observe_window
 from insights_pipeline.drift.series.lineage import Lineage, lineage_of, lineages
 from insights_pipeline.drift.series.rollups import read_panel, rollup_days
@@ -158,19 +160,48 @@ def test_an_intent_that_was_divided_begins_anew_and_its_part_is_no_news(tmp_path
     assert ("fast", "latency_ms", "down") in lines(untold.lake)
 
 
-def test_an_open_item_of_an_intent_that_became_part_of_another_is_closed(tmp_path: Path) -> None:
+def merged_with(tmp_path: Path, items: list[Item]) -> list[Row]:
+    """The items of the day of the merge, of an engine whose day before had `items`."""
     engine = made(tmp_path, from_the_merge_on, marked)
-    opened = day(MERGED_ON - 1)
-    items = [
-        Item(f"drf_{state}", "slow", "latency_ms", "up", state, opened, opened, quarantined=(opened,))
-        for state in (ONGOING, PENDING)
-    ]
-    rows = [to_row(item, opened) for item in items]
+    rows = [to_row(item, day(MERGED_ON - 1)) for item in items]
     engine.lake.append("drift_items", rows_to_table("drift_items", rows))
     observe_days(engine, DayRange.single(day(MERGED_ON)))
+    known = {item.item_id for item in items}
     today = read(engine.lake, "drift_items", DayRange.single(day(MERGED_ON)))
-    (item,) = [row for row in today if row["intent_id"] == "slow"]
-    assert (item["item_id"], item["state"], item["closed"]) == ("drf_ongoing", "accepted", day(MERGED_ON))
+    return [row for row in today if row["item_id"] in known]
+
+
+def episode(series: str, state: str, *, direction: str = UP) -> Item:
+    opened = day(MERGED_ON - 1)
+    name = f"drf_{series}_{state}_{direction}"
+    metric = VOLUME if direction == GONE else "latency_ms"
+    return Item(name, series, metric, direction, state, opened, opened, quarantined=(opened,))
+
+
+def test_an_episode_of_an_intent_that_became_part_of_another_goes_on_as_one_of_the_whole(
+    tmp_path: Path,
+) -> None:
+    (item,) = merged_with(tmp_path, [episode("slow", ONGOING), episode("slow", PENDING)])
+    assert (item["item_id"], item["intent_id"], item["closed"]) == ("drf_slow_ongoing_up", "fast", None)
+    assert item["state"] in OPEN
+
+
+def test_where_the_whole_has_the_episode_already_that_of_the_part_is_over(tmp_path: Path) -> None:
+    items = [episode("slow", ONGOING), episode("fast", ONGOING), episode("slow", ONGOING, direction=GONE)]
+    found = {item["item_id"]: item for item in merged_with(tmp_path, items)}
+    assert found["drf_fast_ongoing_up"]["state"] in OPEN
+    for over in ("drf_slow_ongoing_up", "drf_slow_ongoing_gone"):
+        assert (found[over]["state"], found[over]["closed"]) == ("accepted", day(MERGED_ON))
+
+
+def test_episodes_of_before_an_intent_was_divided_are_over() -> None:
+    lineage = Lineage(since={"fast": day(MERGED_ON)})
+    items = [episode("fast", ONGOING), episode("fast", PENDING), episode("slow", ONGOING)]
+    today = that_go_on(items, day(MERGED_ON), lineage)
+    assert [(item.item_id, item.state) for item in today] == [
+        ("drf_fast_ongoing_up", "accepted"),
+        ("drf_slow_ongoing_up", "ongoing"),
+    ]
 
 
 def intent(name: str, into: str | None = None, changed: date | None = None) -> Row:
@@ -205,9 +236,9 @@ def test_rollups_add_up_through_the_merge(merged: DuckDBEngine) -> None:
     days = DayRange(day(0), day(9))
     apart = read_panel(merged, days)
     joined = read_panel(merged, days, lineage=Lineage({"slow": "fast"}))
-    rows = [apart.intents.index(name) for name in ("fast", "slow")]
-    whole = joined.intents.index("fast")
-    assert "slow" not in joined.intents
+    rows = [apart.series.index(name) for name in ("fast", "slow")]
+    whole = joined.series.index("fast")
+    assert "slow" not in joined.series
     assert (joined.n[whole] == apart.n[rows].sum(axis=0)).all()
     assert (joined.error_k[whole] == apart.error_k[rows].sum(axis=0)).all()
     assert joined.sums["latency_ms"].slog[whole] == pytest.approx(

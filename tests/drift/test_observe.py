@@ -11,10 +11,19 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from insights_pipeline.drift.constants import TESTED
+from insights_pipeline.drift.constants import ALL, TESTED, UNKNOWN
+from insights_pipeline.drift.lasting import METRICS as LASTING
 from insights_pipeline.drift.observe import observe_days, observe_window
 from insights_pipeline.drift.series.rollups import rollup_days
-from insights_pipeline.lake import DayRange, DuckDBEngine, Lake, connect_with, engine_config
+from insights_pipeline.lake import (
+    DayRange,
+    DuckDBEngine,
+    Lake,
+    Slice,
+    connect_with,
+    engine_config,
+    rows_to_table,
+)
 from tests.drift.traffic import START, Behaviour, fill, one_change, read, unchanged
 
 USUAL = {f"i{k}": Behaviour(volume=volume) for k, volume in enumerate((120, 100, 90, 80, 70, 30, 20, 12))}
@@ -36,10 +45,15 @@ def folded(
     return lake, engine
 
 
-def lines(lake: Lake) -> dict[tuple[str, str, str], list[Row]]:
-    """The days of every item that a brief would have shown, by (intent, metric, direction); one episode each."""
+def lines(lake: Lake, *, of_all: bool = False) -> dict[tuple[str, str, str], list[Row]]:
+    """The days of every item that a brief would have shown, by (intent, metric, direction); one episode each.
+
+    What happens to an intent may well show in all traffic too: those only when asked.
+    """
     episodes: dict[str, list[Row]] = {}
     for row in read(lake, "drift_items"):
+        if row["intent_id"] == ALL and not of_all:
+            continue
         episodes.setdefault(str(row["item_id"]), []).append(row)
     shown = [rows for rows in episodes.values() if any(row["state"] == "new" for row in rows)]
     keys = [(str(rows[0]["intent_id"]), str(rows[-1]["metric"]), str(rows[0]["direction"])) for rows in shown]
@@ -50,7 +64,7 @@ def lines(lake: Lake) -> dict[tuple[str, str, str], list[Row]]:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_unchanged_traffic_makes_no_item_and_young_intents_never_flag(tmp_path: Path, seed: int) -> None:
     lake, _ = folded(tmp_path, 46, seed=seed)
-    assert lines(lake) == {}
+    assert lines(lake, of_all=True) == {}
     verdicts = {row["verdict"] for row in read(lake, "drift_observations")}
     assert verdicts == {"quiet", "learning", "no_data"}
 
@@ -224,28 +238,43 @@ def test_a_range_gives_what_its_days_give_one_by_one_and_again(tmp_path: Path) -
     assert list(tables(lake)) == once
 
 
-def test_every_tested_series_has_a_row_per_horizon_and_all_traffic_has_none(tmp_path: Path) -> None:
-    lake, _ = folded(tmp_path, 12, usual={"i0": USUAL["i0"], "i1": USUAL["i1"]})
+def test_every_series_has_a_row_per_metric_and_horizon_all_and_unknown_too(tmp_path: Path) -> None:
+    lake, engine = folded(tmp_path, 12, usual={"i0": USUAL["i0"], "i1": USUAL["i1"]})
     rows = read(lake, "drift_observations", DayRange.single(day(11)))
-    assert len(rows) == 2 * 3 * len(TESTED)
-    assert {row["horizon"] for row in rows} == {"1d", "7d", "30d"}
-    assert {row["intent_id"] for row in rows} == {"i0", "i1"}
+    assert len(rows) == 3 * (3 * len(TESTED) + len(LASTING))
+    assert {row["horizon"] for row in rows} == {"1d", "7d", "14d", "30d"}
+    assert {row["intent_id"] for row in rows} == {"i0", "i1", ALL}
+    assert {row["slice"] for row in rows} == {None}
     month = next(row for row in rows if row["horizon"] == "30d" and row["metric"] == "cost_usd")
     assert month["verdict"] == "learning" and month["p"] is None and month["q"] is None
+    assigned = [
+        row | {"intent_id": None} if row["intent_id"] == "i1" else row for row in read(lake, "trace_intents")
+    ]
+    lake.replace(
+        Slice("trace_intents", DayRange(day(0), day(11))), lambda: rows_to_table("trace_intents", assigned)
+    )
+    rollup_days(engine, DayRange(day(0), day(11)))
+    observe_days(engine, DayRange.single(day(11)))
+    rows = read(lake, "drift_observations", DayRange.single(day(11)))
+    assert {row["intent_id"] for row in rows} == {"i0", UNKNOWN, ALL}
 
 
 def test_a_week_is_compared_with_the_thirty_days_before_it(tmp_path: Path) -> None:
     lake, engine = folded(tmp_path, 49, change=one_change("i1", 42, 48, cost=1.6), observe_from=36)
     week = DayRange(day(42), day(48))
-    assert observe_window(engine, "weekly", week) == len(USUAL) * len(TESTED)
+    assert observe_window(engine, "weekly", week) == (len(USUAL) + 1) * len(TESTED)
     rows = read(lake, "drift_observations", DayRange.single(week.first), cadence="weekly")
-    drifted = [(row["intent_id"], row["metric"]) for row in rows if row["verdict"] == "drift"]
-    assert drifted == [("i1", "cost_usd")]
-    row = next(row for row in rows if row["verdict"] == "drift")
-    assert (row["baseline_first"], row["baseline_last"]) == (day(12), day(41))
+    drifted = [row for row in rows if row["verdict"] == "drift" and row["intent_id"] != ALL]
+    assert [(row["intent_id"], row["metric"]) for row in drifted] == [("i1", "cost_usd")]
+    row = drifted[0]
+    # the item that opened in the week took its first days, and at most two before them, out of the baseline
+    left = row["days_left_out"]
+    assert len(left) <= 2 and row["baseline_days"] == 30
+    assert row["baseline_first"] == day(12 - len(left))
+    assert row["baseline_last"] == day(41 - len(left))
     assert row["effect_low"] < 0.6 < row["effect_high"] and row["item_id"] is not None
     daily = read(lake, "drift_observations", DayRange.single(week.first), cadence="daily")
-    assert len(daily) == 3 * len(USUAL) * len(TESTED)
+    assert len(daily) == (len(USUAL) + 1) * (3 * len(TESTED) + len(LASTING))
     with pytest.raises(ValueError, match="weekly or monthly"):
         observe_window(engine, "yearly", week)
 

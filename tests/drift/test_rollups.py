@@ -56,7 +56,7 @@ def test_a_day_is_counted_per_intent_unknown_and_all(lake: Lake, engine: DuckDBE
         ],
     )
     put(lake, "trace_intents", [assigned("a", "x"), assigned("b", "x"), assigned("c", None)])
-    assert rollup_days(engine, ONE) == 18
+    assert rollup_days(engine, ONE) == 24
     rows = read(lake, "intent_rollups")
     assert {row["intent_id"] for row in rows} == {"x", "unknown", "all"}
     cost = rollup(rows, "all", "cost_usd")

@@ -30,7 +30,6 @@ PLAIN = Constants(
     winsor=INF,
     consistency=1,
     phi_max=0,
-    phi_bias=0,
     weekday_days=10**6,
     tau2_floor=1e-12,
 )
@@ -128,10 +127,14 @@ def test_autocorrelation_is_found_between_neighbouring_days_only() -> None:
     z = rng.normal(size=(200, 30))
     for day in range(1, 30):
         z[:, day] = 0.5 * z[:, day - 1] + np.sqrt(0.75) * z[:, day]
-    column, mask = np.tile(np.arange(30), (200, 1)), np.ones(z.shape, bool)
-    plain = replace(DEFAULT, phi_bias=0.0)
-    assert autocorrelation(z, column, mask, c=plain) == pytest.approx(0.5, abs=0.03)
-    assert autocorrelation(z, column * 2, mask, c=plain) == 0
+    z -= z.mean(axis=1, keepdims=True)  # as residuals are: from a mean that they have pulled along
+    column, mask, share = np.tile(np.arange(30), (200, 1)), np.ones(z.shape, bool), np.ones(z.shape)
+    assert autocorrelation(z, share, column, mask, c=DEFAULT) == pytest.approx(0.5, abs=0.03)
+    noisy = (z + rng.normal(size=z.shape)) / np.sqrt(
+        2
+    )  # half of what varies is sampling, which has no memory
+    assert autocorrelation(noisy, share / 2, column, mask, c=DEFAULT) == pytest.approx(0.5, abs=0.06)
+    assert autocorrelation(z, share, column * 2, mask, c=DEFAULT) == DEFAULT.phi_prior
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60))

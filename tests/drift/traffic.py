@@ -24,8 +24,11 @@ class Behaviour:
     cost: float = 0.01
     steps: float = 5.0
     output: float = 400.0
+    ttft: float = 500.0
+    tokens: float = 900.0
     errors: float = 0.05
     tools: Mapping[str, float] = None  # type: ignore[assignment]
+    tenants: tuple[str, ...] = ()
 
 
 DEFAULT_TOOLS = {"search": 0.5, "lookup": 0.3, "refund": 0.2}
@@ -66,6 +69,10 @@ def day_traces(
     tools, weights = list(shares), np.asarray(list(shares.values()))
     today = rng.dirichlet(weights * 150)
     calls = [list(rng.choice(tools, size=rng.integers(1, 4), p=today)) for _ in range(n)]
+    beside = rng.spawn(1)[0]
+    ttft = b.ttft * np.exp(beside.standard_t(5) * 0.03 + beside.normal(0, 0.5, n))
+    tokens = np.maximum(1, b.tokens * np.exp(beside.standard_t(5) * 0.03 + beside.normal(0, 0.5, n)))
+    tenant = [str(one) for one in beside.choice(b.tenants, n)] if b.tenants else [None] * n
     start = start_ns(day)
     return [
         {
@@ -73,6 +80,9 @@ def day_traces(
             "trace_id": f"{name}-{day:%m%d}-{i:04d}",
             "start_ns": start + i * 1_000_000,
             "latency_ms": float(latency[i]),
+            "ttft_ms": float(ttft[i]),
+            "total_tokens": int(tokens[i]),
+            "tenant_id": tenant[i],
             "cost_usd": float(cost[i]),
             "step_count": int(steps[i]),
             "output_chars": int(output[i]),

@@ -1,6 +1,7 @@
 """What changed: rollups, baselines, drift observations and the briefs."""
 
-from typing import Any
+from datetime import date
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -11,7 +12,11 @@ from insights_pipeline.defs.assets.traffic import traces
 from insights_pipeline.defs.metadata import counted, described
 from insights_pipeline.defs.partitions import MONTHLY, WEEKLY, days_of
 from insights_pipeline.defs.resources import EngineResource
+from insights_pipeline.lake import today
 from insights_pipeline.settings import settings
+
+if TYPE_CHECKING:
+    from insights_pipeline.brief.summary import Summariser
 
 
 @daily_asset(group="drift", table="intent_rollups", kinds={"delta", "duckdb"}, deps=[trace_intents, traces])
@@ -65,8 +70,15 @@ def daily_brief(context: dg.AssetExecutionContext, engine: EngineResource) -> dg
 
     days = days_of(context)
     lake_engine = engine.engine()
-    rows = write_daily_briefs(lake_engine, days, bootstrap_traces=settings().bootstrap_traces)
-    shown = {day: _shown(brief) for day, brief in read_briefs(lake_engine.lake, "daily", days).items()}
+    summarise = wiring.summariser(today())
+    rows = write_daily_briefs(
+        lake_engine,
+        days,
+        bootstrap_traces=settings().bootstrap_traces,
+        links=wiring.links(),
+        summarise=summarise,
+    )
+    shown = _shown(read_briefs(lake_engine.lake, "daily", days), summarise)
     return counted(context, lake_engine.lake, "briefs", rows, cadence="daily", of_day=shown)
 
 
@@ -106,14 +118,28 @@ def _window_brief(
     window = days_of(context)
     lake_engine = engine.engine()
     observe_window(lake_engine, cadence, window)
-    rows = write_window_brief(lake_engine, cadence, window, bootstrap_traces=settings().bootstrap_traces)
-    shown = {day: _shown(brief) for day, brief in read_briefs(lake_engine.lake, cadence, window).items()}
+    summarise = wiring.summariser(today())
+    rows = write_window_brief(
+        lake_engine,
+        cadence,
+        window,
+        bootstrap_traces=settings().bootstrap_traces,
+        links=wiring.links(),
+        summarise=summarise,
+    )
+    shown = _shown(read_briefs(lake_engine.lake, cadence, window), summarise)
     return counted(context, lake_engine.lake, "briefs", rows, cadence=cadence, of_day=shown)
 
 
-def _shown(brief: dict[str, Any]) -> dict[str, Any]:
+def _shown(briefs: dict[date, dict[str, Any]], summarise: "Summariser | None") -> dict[date, dict[str, Any]]:
+    """Metadata of each brief; with a language model also why its summary was kept or dropped."""
+    outcomes = {} if summarise is None else summarise.outcomes
     return {
-        "brief": dg.MetadataValue.md(brief["markdown"]),
-        "status": brief["status"],
-        "headline": brief["headline"],
+        day: {
+            "brief": dg.MetadataValue.md(brief["markdown"]),
+            "status": brief["status"],
+            "headline": brief["headline"],
+        }
+        | ({"summary": told} if (told := outcomes.get((brief["cadence"], brief["window_first"]))) else {})
+        for day, brief in briefs.items()
     }

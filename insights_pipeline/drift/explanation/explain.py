@@ -36,12 +36,12 @@ def explain(panel: Panel, judged: Judged, metric: str, row: int) -> dict[str, ob
         "baseline": significant(float(result.baseline_value[row])),
         "smallest_detectable": significant(float(result.smallest_detectable[row])),
     }
-    if metric == ERRORS:
+    if metric == ERRORS and "k" in result.parts:
         facts |= {
             "errors": int(result.parts["k"][row]),
             "baseline_errors": int(result.parts["baseline_k"][row]),
         }
-    if metric == TOOLS:
+    if metric == TOOLS and "now" in result.parts:
         facts |= _tools(panel.tools, result.parts["before"][row], result.parts["now"][row])
     return facts
 

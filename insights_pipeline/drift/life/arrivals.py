@@ -4,30 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 
-from insights_pipeline.drift.constants import BASELINE_DAYS, GONE, NEW, VOLUME
-from insights_pipeline.drift.life.lifecycle import (
-    ACCEPT_DAYS,
+from insights_pipeline.drift.constants import BASELINE_DAYS, DOWN, GONE, NEW, UP, VOLUME
+from insights_pipeline.drift.detect import Signal
+from insights_pipeline.drift.life.item import (
     ACCEPTED,
-    CLOSED,
+    DISMISSED,
     NEW_ITEM,
     ONGOING,
-    QUIET_DAYS,
     RECOVERING,
     RESOLVED,
     Item,
-    forgotten,
+    Onset,
     item_id,
 )
+from insights_pipeline.drift.life.lifecycle import ACCEPT_DAYS, QUIET_DAYS, forgotten, trimmed
 from insights_pipeline.drift.series.panel import Panel
 from insights_pipeline.drift.statistics import floors
+from insights_pipeline.lake import DayRange
 
 MIN_TRACES = 20
 MIN_DAYS = 2
 SILENT_DAYS = 3
+_WEEK = 7
+YOUNG_DAYS = 14  # an intent that grows in its first days is new, not growing
 RETIRED = "retired"
 
 
@@ -88,15 +91,56 @@ def arrives_or_leaves(item: Item) -> bool:
     return item.direction in (NEW, GONE)
 
 
+def beside_arrivals(
+    signals: Sequence[Signal], day: date, items: Sequence[Item], panel: Panel, known: Known
+) -> list[Signal]:
+    """The signals without those that would tell an arrival or a leave a second time as a change of volume.
+
+    An intent that is young, or was told as new within the last days, does not also grow. One that fell silent this
+    week, or was told as gone, does not also fade, unless that is what was told first: where silence would be noticed,
+    it is told by `vanished` or was too short.
+    """
+    row = {one: position for position, one in enumerate(panel.series)}
+    young = {one for one, born in known.born.items() if _young(born, day, known)}
+    young |= {one.series for one in items if one.direction == NEW and (day - one.opened).days < YOUNG_DAYS}
+    gone = {one.series for one in items if one.direction == GONE and one.live}
+    fading = {one.series for one in items if one.key[1:] == (VOLUME, DOWN) and one.live}
+
+    def told(signal: Signal) -> bool:
+        if signal.metric != VOLUME:
+            return False
+        if signal.direction == UP:
+            return signal.series in young
+        silent = signal.series in known.status and _fell_silent(panel, row[signal.series])
+        return signal.direction == DOWN and signal.series not in fading and (silent or signal.series in gone)
+
+    return [signal for signal in signals if not told(signal)]
+
+
+def _fell_silent(panel: Panel, row: int) -> bool:
+    """Whether a series whose silence would be noticed had none of the traffic of a day of this week."""
+    week, usual = slice(-_WEEK, None), slice(-_WEEK - BASELINE_DAYS, -_WEEK)
+    flowing = panel.total[usual] > 0
+    expected = SILENT_DAYS * float(panel.n[row, usual].sum()) / max(1, int(flowing.sum()))
+    return expected >= MIN_TRACES and bool(((panel.n[row, week] == 0) & (panel.total[week] > 0)).any())
+
+
+def _young(born: date, day: date, known: Known) -> bool:
+    """Born after the bootstrap (before it, all intents are as old as the lake) and less than two weeks ago."""
+    return known.bootstrapped is not None and born > known.bootstrapped and (day - born).days < YOUNG_DAYS
+
+
 def step_arrivals(day: date, items: Sequence[Item], panel: Panel, known: Known) -> list[Item]:
-    """Today's volume items from yesterday's: a new intent is told once; a vanished one stays until it is back."""
+    """Today's new and gone intents from yesterday's items (all of them).
+
+    A new intent is told once; a vanished one stays until it is back, unless it was told to be fading.
+    """
     row = {intent: position for position, intent in enumerate(panel.series)}
-    silent = dict(vanished(panel, known))
     today = {}
     for item in items:
-        if forgotten(item, day):
+        if not arrives_or_leaves(item) or forgotten(item, day):
             continue
-        if item.state in CLOSED:
+        if not item.live:
             today[item.item_id] = item
         elif item.direction == NEW:
             today[item.item_id] = replace(item, state=ACCEPTED, closed=day)
@@ -104,30 +148,56 @@ def step_arrivals(day: date, items: Sequence[Item], panel: Panel, known: Known) 
             at = row.get(item.series)
             seen = at is not None and panel.n[at, -1] > 0
             today[item.item_id] = _still_gone(day, item, seen=seen)
-    told = {(item.series, item.direction) for item in today.values() if item.state not in CLOSED}
+    told = {item.series for item in today.values() if item.direction == GONE and _tells(item, panel, row)}
+    told |= {item.series for item in items if item.key[1:] == (VOLUME, DOWN) and item.live}
     for intent, count in arrived(panel, known):
-        item = _item(day, intent, NEW, count=float(count))
+        item = _item(
+            day, intent, NEW, count=float(count), onset=_first_day(panel, row[intent], known.born[intent])
+        )
         today.setdefault(item.item_id, item)
-    accepted = {item.series for item in today.values() if item.direction == GONE and item.state == ACCEPTED}
-    for intent, expected in silent.items():
-        if (intent, GONE) not in told and intent not in accepted:
-            item = _item(day, intent, GONE, count=expected)
+    for intent, expected in vanished(panel, known):
+        if intent not in told:
+            item = _item(day, intent, GONE, count=expected, onset=_first_silent(panel, row[intent]))
             today.setdefault(item.item_id, item)
     return sorted(today.values(), key=lambda item: item.item_id)
 
 
+def _tells(item: Item, panel: Panel, row: Mapping[str, int]) -> bool:
+    """Whether the item says already that its intent is gone: it goes on, or nothing came since it was accepted."""
+    if item.live or item.state != ACCEPTED or item.closed is None:
+        return item.live
+    at = row.get(item.series)
+    since = max(0, panel.column(item.closed))
+    return at is None or float(panel.n[at, since:].sum()) == 0
+
+
 def _still_gone(day: date, item: Item, *, seen: bool) -> Item:
+    if not seen:
+        item = trimmed(replace(item, quarantined=(*item.quarantined, day)), day)
+    hushed = item.state == DISMISSED
     if seen:
         quiet = item.quiet_days + 1
         if quiet >= QUIET_DAYS:
-            return replace(item, state=RESOLVED, closed=day, quiet_days=quiet)
-        return replace(item, state=RECOVERING, quiet_days=quiet)
+            return replace(item, state=DISMISSED if hushed else RESOLVED, closed=day, quiet_days=quiet)
+        return replace(item, state=DISMISSED if hushed else RECOVERING, quiet_days=quiet)
     if (day - item.opened).days >= ACCEPT_DAYS:
         return replace(item, state=ACCEPTED, closed=day)
-    return replace(item, state=ONGOING, last_fired=day)
+    until = item.decision.until if hushed and item.decision is not None else None
+    if hushed and (until is None or day <= until):
+        return replace(item, last_fired=day)
+    return replace(item, state=NEW_ITEM if hushed else ONGOING, last_fired=day)
 
 
-def _item(day: date, intent: str, direction: str, *, count: float) -> Item:
+def _first_day(panel: Panel, row: int, born: date) -> date:
+    since = panel.column(born)
+    return born + timedelta(days=int(np.argmax(panel.n[row, since:] > 0)))
+
+
+def _first_silent(panel: Panel, row: int) -> date:
+    return panel.days.first + timedelta(days=int(np.flatnonzero(panel.n[row] > 0)[-1]) + 1)
+
+
+def _item(day: date, intent: str, direction: str, *, count: float, onset: date) -> Item:
     explanation: dict[str, object] = (
         {"traces": round(count)} if direction == NEW else {"expected": round(count, 1)}
     )
@@ -140,5 +210,8 @@ def _item(day: date, intent: str, direction: str, *, count: float) -> Item:
         opened=day,
         last_fired=day,
         severity=floors.INFO if direction == NEW else floors.WARNING,
+        # silence is not how little there usually is
+        quarantined=tuple(DayRange.ending(day, SILENT_DAYS + 1)) if direction == GONE else (),
+        onset=Onset(onset, onset, onset, "step"),
         explanation=explanation,
     )

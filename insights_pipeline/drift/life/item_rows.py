@@ -10,7 +10,7 @@ from typing import Any
 
 from insights_pipeline.drift.constants import VOLUME
 from insights_pipeline.drift.detect import Evidence
-from insights_pipeline.drift.life.lifecycle import Item, Onset
+from insights_pipeline.drift.life.item import Decided, Item, Onset
 from insights_pipeline.drift.series.keys import series_key
 
 
@@ -34,7 +34,7 @@ def to_row(item: Item, day: date) -> dict[str, object]:
         "quarantined_days": list(item.quarantined),
         "trace_ids": list(item.trace_ids),
         "baseline_trace_ids": list(item.baseline_trace_ids),
-        "explanation": json.dumps(dict(item.explanation), sort_keys=True),
+        "explanation": json.dumps(_explanation(item), sort_keys=True),
     }
     if item.onset is not None:
         row |= {
@@ -48,6 +48,23 @@ def to_row(item: Item, day: date) -> dict[str, object]:
     elif item.metric == VOLUME:
         row |= {"n": item.explanation.get("traces"), "baseline_value": item.explanation.get("expected")}
     return row
+
+
+def _explanation(item: Item) -> dict[str, object]:
+    """The explanation with what has no column of its own: how often the item came back, and what a person decided."""
+    facts = dict(item.explanation)
+    if item.reopened:
+        facts["reopened"] = item.reopened
+    if item.decision is not None:
+        facts["decision"] = {
+            "decision_id": item.decision.decision_id,
+            "kind": item.decision.kind,
+            "by": item.decision.by,
+            "day": item.decision.day.isoformat(),
+            "until": None if item.decision.until is None else item.decision.until.isoformat(),
+            "note": item.decision.note,
+        }
+    return facts
 
 
 def _evidence_row(evidence: Evidence) -> dict[str, object]:
@@ -70,7 +87,8 @@ def from_rows(rows: Sequence[Mapping[str, Any]]) -> list[Item]:
 
 
 def _from_row(row: Mapping[str, Any]) -> Item:
-    explanation: dict[str, object] = json.loads(row["explanation"] or "{}")
+    explanation: dict[str, Any] = json.loads(row["explanation"] or "{}")
+    reopened, decision = explanation.pop("reopened", 0), explanation.pop("decision", None)
     return Item(
         item_id=row["item_id"],
         series=series_key(row["intent_id"], row["slice"]),
@@ -84,13 +102,25 @@ def _from_row(row: Mapping[str, Any]) -> Item:
         trigger=row["trigger"],
         severity=row["severity"],
         evidence=_evidence(row),
-        reopened=int(str(explanation.get("reopened", 0))),
+        reopened=reopened,
         quarantined=tuple(row["quarantined_days"] or ()),
         traffic_share=row["traffic_share"],
         trace_ids=tuple(row["trace_ids"] or ()),
         baseline_trace_ids=tuple(row["baseline_trace_ids"] or ()),
         onset=_onset(row),
+        decision=None if decision is None else _decided(decision),
         explanation=explanation,
+    )
+
+
+def _decided(decision: Mapping[str, Any]) -> Decided:
+    return Decided(
+        decision_id=decision["decision_id"],
+        kind=decision["kind"],
+        by=decision["by"],
+        day=date.fromisoformat(decision["day"]),
+        until=date.fromisoformat(decision["until"]) if decision["until"] else None,
+        note=decision["note"],
     )
 
 

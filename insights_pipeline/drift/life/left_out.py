@@ -8,15 +8,16 @@ import numpy as np
 
 from insights_pipeline.drift.constants import LATENCY, LATENCY_P95
 from insights_pipeline.drift.judge import LeftOut
-from insights_pipeline.drift.life.lifecycle import OPEN, RESOLVED, Item, accepted_since, family
+from insights_pipeline.drift.life.item import Item, accepted_since, family
 from insights_pipeline.drift.series.panel import Panel
 
 
 def left_out(panel: Panel, items: Sequence[Item]) -> LeftOut:
     """Quarantine as masks.
 
-    An open item's days are out of the baseline only: the window must go on seeing them. A resolved episode is out of
-    the windows too, or a month would report it a second time. An accepted one makes the series start anew.
+    The days of an episode that goes on are out of the baseline only: the window must go on seeing them. One that is
+    over is out of the windows too, or a month would report it a second time. An accepted one makes the series start
+    anew. Dismissed for good, an item has no quarantined days.
     """
     shape = panel.n.shape
     baseline = {metric: np.zeros(shape, dtype=bool) for metric in panel.metrics}
@@ -30,12 +31,12 @@ def left_out(panel: Panel, items: Sequence[Item]) -> LeftOut:
         days = [panel.column(day) for day in item.quarantined if day in panel.days]
         since = accepted_since(item)
         for metric in metrics:
-            if item.state in OPEN or item.state == RESOLVED:
-                baseline[metric][at, days] = True
-            if item.state == RESOLVED:
-                window[metric][at, days] = True
             if since is not None:
                 before = max(0, min(panel.column(since), shape[1]))
                 baseline[metric][at, :before] = True
                 window[metric][at, :before] = True
+                continue
+            baseline[metric][at, days] = True
+            if not item.live:
+                window[metric][at, days] = True
     return LeftOut(baseline, window)

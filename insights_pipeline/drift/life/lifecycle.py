@@ -1,6 +1,7 @@
 """The life of an item, as a pure fold: yesterday's items and today's signals give today's items.
 
     pending → new → ongoing → recovering → resolved      30 open days: accepted
+                  no_data: an open item on a day that cannot tell      a person: accepted, dismissed
 
 One episode is one item, whatever the number of horizons, days and triggers that see it. Everything the next day needs
 is in the items themselves, and every rule is about dates, so a day can be repeated and a gap does no harm.
@@ -8,87 +9,64 @@ is in the items themselves, and every rule is about dates, so a day can be repea
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 
-from insights_pipeline.drift.constants import LATENCY, LATENCY_P95, REACH_DAYS
-from insights_pipeline.drift.detect import CONFIRMED, EXTREME, MONTH, WEEK, Evidence, Signal
-from insights_pipeline.drift.series.keys import intent_of, slice_of
+from insights_pipeline.drift.constants import LASTING_DAYS, LASTING_HORIZON, LATENCY, LATENCY_P95, REACH_DAYS
+from insights_pipeline.drift.detect import CONFIRMED, EXTREME, LASTING, MONTH, WEEK, Signal
+from insights_pipeline.drift.life.item import (
+    ACCEPTED,
+    ACCEPTED_LEVEL_DAYS,
+    CLOSED,
+    DISMISSED,
+    NEW_ITEM,
+    NO_DATA,
+    ONGOING,
+    OPEN,
+    PENDING,
+    RECOVERING,
+    RESOLVED,
+    Item,
+    Onset,
+    accepted_since,
+    family,
+    item_id,
+)
 from insights_pipeline.drift.statistics import floors
 from insights_pipeline.lake import DayRange
 
-PENDING, NEW_ITEM, ONGOING, RECOVERING = "pending", "new", "ongoing", "recovering"
-RESOLVED, ACCEPTED = "resolved", "accepted"
-OPEN = frozenset({NEW_ITEM, ONGOING, RECOVERING})
-CLOSED = frozenset({RESOLVED, ACCEPTED})
+__all__ = [
+    "ACCEPTED",
+    "ACCEPTED_LEVEL_DAYS",
+    "ACCEPT_DAYS",
+    "CLOSED",
+    "DISMISSED",
+    "NEW_ITEM",
+    "NO_DATA",
+    "ONGOING",
+    "OPEN",
+    "PENDING",
+    "QUIET_DAYS",
+    "RECOVERING",
+    "RESOLVED",
+    "Item",
+    "Onset",
+    "accepted_since",
+    "family",
+    "forgotten",
+    "item_id",
+    "step",
+    "trimmed",
+]
 
 QUIET_DAYS = 3  # quiet evaluations with data that close an item
 CONFIRM_DAYS = 3  # trigger B: two hits within so many days
 FLAPPING_DAYS = 7
 ACCEPT_DAYS = 30
-ACCEPTED_LEVEL_DAYS = 14  # the level that an accepted item's series is compared with from then on
 # Quarantined on opening: the days that the trigger judged. More would cost young series their baseline.
-_QUARANTINE_DAYS = {WEEK: 7, CONFIRMED: CONFIRM_DAYS, EXTREME: 1, MONTH: 30}
-_HORIZON_OF = {WEEK: "7d", CONFIRMED: "1d", EXTREME: "1d", MONTH: "30d"}
-
-
-@dataclass(frozen=True, slots=True)
-class Onset:
-    """When a change began: the likeliest first day, a 95 % interval of days, and whether it came at once or grew."""
-
-    day: date
-    first: date
-    last: date
-    shape: str  # step | ramp
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One (series, metric, direction) episode as of a day. `last_fired` is the last day it was seen at all."""
-
-    item_id: str
-    series: str
-    metric: str
-    direction: str
-    state: str
-    opened: date
-    last_fired: date
-    closed: date | None = None
-    quiet_days: int = 0
-    trigger: str | None = None
-    severity: str = floors.INFO  # the gravest so far
-    evidence: Evidence | None = None
-    reopened: int = 0
-    quarantined: tuple[date, ...] = ()
-    traffic_share: float | None = None
-    trace_ids: tuple[str, ...] = ()
-    baseline_trace_ids: tuple[str, ...] = ()  # … of before the change, to compare with
-    onset: Onset | None = None
-    explanation: Mapping[str, object] = field(default_factory=dict)
-
-    @property
-    def intent_id(self) -> str:
-        return intent_of(self.series)
-
-    @property
-    def slice(self) -> str | None:
-        return slice_of(self.series)
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        return self.series, family(self.metric), self.direction
-
-
-def family(metric: str) -> str:
-    """Metrics that tell one story: a latency whose mean and p95 move is one item."""
-    return LATENCY if metric == LATENCY_P95 else metric
-
-
-def item_id(series: str, metric: str, direction: str, opened: date) -> str:
-    digest = hashlib.sha256(f"{series}\x1f{metric}\x1f{direction}\x1f{opened}".encode())
-    return "drf_" + digest.hexdigest()[:16]
+_QUARANTINE_DAYS = {WEEK: 7, CONFIRMED: CONFIRM_DAYS, EXTREME: 1, LASTING: LASTING_DAYS, MONTH: 30}
+_HORIZON_OF = {WEEK: "7d", CONFIRMED: "1d", EXTREME: "1d", LASTING: LASTING_HORIZON, MONTH: "30d"}
 
 
 def step(
@@ -102,17 +80,14 @@ def step(
     for signal in signals:
         seen.setdefault((signal.series, family(signal.metric), signal.direction), []).append(signal)
     kept = [item for item in items if not forgotten(item, day)]
-    current = {item.key: item for item in kept if item.state in OPEN or item.state == PENDING}
-    closed: dict[tuple[str, str, str], Item] = {}
-    for item in sorted(
-        (item for item in kept if item.state in CLOSED), key=lambda item: (item.opened, item.item_id)
-    ):
-        closed[item.key] = item
-    today: dict[str, Item] = {item.item_id: _trimmed(item, day) for item in kept if item.state in CLOSED}
+    current = {item.key: item for item in kept if item.live}
+    over = sorted((item for item in kept if not item.live), key=lambda item: (item.opened, item.item_id))
+    closed = {item.key: item for item in over}
+    today: dict[str, Item] = {item.item_id: trimmed(item, day) for item in over}
     for key in sorted(current.keys() | seen.keys()):
         advanced = _advance(day, key, current.get(key), closed.get(key), seen.get(key, []), evaluable)
         if advanced is not None:
-            today[advanced.item_id] = _trimmed(advanced, day)
+            today[advanced.item_id] = trimmed(advanced, day)
     return sorted(today.values(), key=lambda item: item.item_id)
 
 
@@ -126,14 +101,14 @@ def _advance(
 ) -> Item | None:
     if item is not None and item.state in OPEN:
         return _open_day(day, item, seen, evaluable)
+    if item is not None and item.state == DISMISSED:
+        return _dismissed_day(day, item, seen, evaluable)
     trigger = _trigger(day, item, seen)
     if trigger is not None:
-        flapping = (
-            closed is not None
-            and closed.state == RESOLVED
-            and closed.closed is not None
-            and (day - closed.closed).days <= FLAPPING_DAYS
-        )
+        if closed is not None and _hushed(closed, day):
+            again = _open(day, key, closed, trigger, seen, reopen=True)
+            return replace(again, state=DISMISSED, decision=closed.decision)
+        flapping = closed is not None and _flapping(closed, day)
         return _open(day, key, closed if flapping else item, trigger, seen, reopen=flapping)
     if any(signal.hit for signal in seen):
         lead = _lead(seen)
@@ -153,13 +128,26 @@ def _advance(
     return item
 
 
+def _flapping(closed: Item, day: date) -> bool:
+    """Whether an episode that resolved comes back so soon that it is the same one."""
+    return (
+        closed.state == RESOLVED and closed.closed is not None and (day - closed.closed).days <= FLAPPING_DAYS
+    )
+
+
+def _hushed(closed: Item, day: date) -> bool:
+    """Whether a person wants to hear nothing of the key until a day that has not passed."""
+    until = closed.decision.until if closed.decision is not None else None
+    return closed.state == DISMISSED and until is not None and day <= until
+
+
 def _trigger(day: date, pending: Item | None, seen: Sequence[Signal]) -> str | None:
-    """The strongest trigger of today: a week, an extreme day, a confirmed day, a month."""
+    """The strongest trigger of today: a week, an extreme day, a confirmed day, two weeks, a month."""
     fired = {trigger for signal in seen for trigger in signal.triggers}
-    hit = any(signal.hit for signal in seen)
+    hit = any(signal.hit and signal.confirms for signal in seen)
     if hit and pending is not None and 0 < (day - pending.last_fired).days < CONFIRM_DAYS:
         fired.add(CONFIRMED)
-    return next((trigger for trigger in (WEEK, EXTREME, CONFIRMED, MONTH) if trigger in fired), None)
+    return next((trigger for trigger in (WEEK, EXTREME, CONFIRMED, LASTING, MONTH) if trigger in fired), None)
 
 
 def _lead(seen: Sequence[Signal]) -> Signal:
@@ -199,22 +187,55 @@ def _open(
 
 def _open_day(day: date, item: Item, seen: Sequence[Signal], evaluable: Collection[tuple[str, str]]) -> Item:
     item = replace(item, quarantined=(*item.quarantined, day))
-    if item.trigger != MONTH:
-        # the 30-day mean remembers an incident for weeks after its end; only what opened on it may live on it
-        seen = [signal for signal in seen if signal.recent]
+    seen = _of_now(item, seen)
+    if seen and not _has_data(item, seen, evaluable):
+        seen = ()  # a window without a new day only repeats itself
     if seen:
         item = _shown(replace(item, state=ONGOING, last_fired=day, quiet_days=0), seen, "7d")
     elif (item.series, item.metric) in evaluable:
         item = replace(item, state=RECOVERING, quiet_days=item.quiet_days + 1)
-    elif item.state == NEW_ITEM:
-        item = replace(item, state=ONGOING)
+    else:
+        # silence proves nothing: the state carries until a day can tell, or nothing of it is within reach
+        gone = (day - item.last_fired).days >= REACH_DAYS
+        return replace(item, state=ACCEPTED, closed=day) if gone else replace(item, state=NO_DATA)
     if item.quiet_days >= QUIET_DAYS:
-        # the quiet days were normal: they may serve as a baseline again
-        affected = tuple(past for past in item.quarantined if past <= item.last_fired)
-        return replace(item, state=RESOLVED, closed=day, quarantined=affected)
+        return replace(item, state=RESOLVED, closed=day, quarantined=_affected(item))
     if (day - item.opened).days >= ACCEPT_DAYS:
         return replace(item, state=ACCEPTED, closed=day, quiet_days=0)
     return item
+
+
+def _dismissed_day(
+    day: date, item: Item, seen: Sequence[Signal], evaluable: Collection[tuple[str, str]]
+) -> Item:
+    """Nobody is told. For good: its days count as normal. Until a day: they do not, and what shows later is told."""
+    until = item.decision.until if item.decision is not None else None
+    if until is not None:
+        item = replace(item, quarantined=(*item.quarantined, day))
+    if seen := _of_now(item, seen):
+        again = until is not None and day > until
+        state = NEW_ITEM if again else DISMISSED
+        return _shown(replace(item, state=state, last_fired=day, quiet_days=0), seen, "7d")
+    if (item.series, item.metric) in evaluable:
+        item = replace(item, quiet_days=item.quiet_days + 1)
+    if item.quiet_days >= QUIET_DAYS or (day - item.last_fired).days >= REACH_DAYS:
+        return replace(item, closed=day, quarantined=_affected(item))
+    return item
+
+
+def _has_data(item: Item, seen: Sequence[Signal], evaluable: Collection[tuple[str, str]]) -> bool:
+    today = any(signal.hit or EXTREME in signal.triggers for signal in seen)
+    return today or any((item.series, signal.metric) in evaluable for signal in seen)
+
+
+def _of_now(item: Item, seen: Sequence[Signal]) -> Sequence[Signal]:
+    """The 30-day mean remembers an incident for weeks after its end; only what opened on it may live on it."""
+    return seen if item.trigger == MONTH else [signal for signal in seen if signal.recent]
+
+
+def _affected(item: Item) -> tuple[date, ...]:
+    """The quiet days at the end were normal: they may serve as a baseline again."""
+    return tuple(past for past in item.quarantined if past <= item.last_fired)
 
 
 def _shown(item: Item, seen: Sequence[Signal], horizon: str) -> Item:
@@ -229,7 +250,8 @@ def _shown(item: Item, seen: Sequence[Signal], horizon: str) -> Item:
     return replace(item, metric=metric, severity=floors.worst(item.severity, now), evidence=evidence)
 
 
-def _trimmed(item: Item, day: date) -> Item:
+def trimmed(item: Item, day: date) -> Item:
+    """Without quarantined days that no baseline reaches any more."""
     first = day - timedelta(days=REACH_DAYS - 1)
     return replace(item, quarantined=tuple(past for past in item.quarantined if past >= first))
 
@@ -239,10 +261,3 @@ def forgotten(item: Item, day: date) -> bool:
     if item.state == PENDING:
         return (day - item.last_fired).days >= CONFIRM_DAYS
     return item.closed is not None and (day - item.closed).days >= REACH_DAYS
-
-
-def accepted_since(item: Item) -> date | None:
-    """First day of the level that an accepted item's series is compared with; earlier days no longer count."""
-    if item.state != ACCEPTED or item.closed is None:
-        return None
-    return item.closed - timedelta(days=ACCEPTED_LEVEL_DAYS - 1)

@@ -8,9 +8,11 @@ from datetime import date
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from insights_pipeline.drift.constants import NUMERIC, SCORE, TESTED
-from insights_pipeline.drift.series.keys import adds_up_others, series_key
+from insights_pipeline.drift.constants import ERRORS, NUMERIC, SCORE, TESTED, TOOLS
+from insights_pipeline.drift.series.groups import tested
+from insights_pipeline.drift.series.keys import BETWEEN, adds_up_others
 from insights_pipeline.drift.statistics.arrays import Floats, Ints, Mask
 from insights_pipeline.lake import DayRange
 
@@ -84,15 +86,16 @@ class Panel:
         return slice(self.column(days.first), self.column(days.last) + 1)
 
     def ending(self, day: date, length: int) -> Panel:
-        """The `length` days up to `day`, with the intents and tools that occur in them, in the same memory layout.
+        """The `length` days up to `day`, with the series and tools that occur in them, in the same memory layout.
 
-        However many days are loaded, a day is judged from exactly these arrays.
+        However many days are loaded, a day is judged from exactly these arrays. Slices with little traffic in these
+        days are left away.
         """
         days = DayRange.ending(day, length)
         columns = self.columns(days)
         if columns.start < 0 or columns.stop > self.n.shape[1]:
             raise ValueError(f"{days} is not within the loaded days {self.days}")
-        rows = self.n[:, columns].sum(axis=1) > 0
+        rows = tested(self.series, self.n[:, columns])
         shares = self.shares[rows, columns]
         used = shares.sum(axis=(0, 1)) > 0
         if not used.any():
@@ -123,12 +126,18 @@ def build_panel(days: DayRange, rows: pa.Table, shares: pa.Table, total: pa.Tabl
     `rows`: date, intent_id, slice, metric, n, n_valid, n_pos, k, sum, sumsq, slog, slog2, p95; `shares`: date,
     intent_id, slice, name, share; `total`: date, n. `slice` is NULL for the whole of an intent.
     """
-    keys, share_keys = _series(rows), _series(shares)
-    series = sorted(set(keys))
-    tools = sorted(set(shares.column("name").to_pylist())) or ["(none)"]
+    row_series, share_series = _series(rows), _series(shares)
+    series = sorted(_distinct(row_series))
+    tools = sorted(_distinct(shares.column("name"))) or ["(none)"]
+    metrics = sorted(_distinct(rows.column("metric")))
     shape = (len(series), len(days))
-    metric = np.asarray(rows.column("metric").to_pylist(), dtype=object)
-    where = (_codes(keys, series), _offsets(rows, days))
+    metric = _codes(rows.column("metric"), metrics)
+    where = (_codes(row_series, series), _offsets(rows, days))
+
+    def named(name: str) -> Mask:
+        return np.asarray(
+            metric == metrics.index(name) if name in metrics else np.zeros(len(metric), dtype=bool)
+        )
 
     def grid(column: str, of: Mask, fill: float = 0.0) -> Floats:
         out = np.full(shape, fill)
@@ -138,7 +147,7 @@ def build_panel(days: DayRange, rows: pa.Table, shares: pa.Table, total: pa.Tabl
 
     sums = {}
     for name in NUMERIC:
-        of = metric == name
+        of = named(name)
         sums[name] = Sums(
             n_valid=grid("n_valid", of),
             n_pos=grid("n_pos", of),
@@ -147,15 +156,15 @@ def build_panel(days: DayRange, rows: pa.Table, shares: pa.Table, total: pa.Tabl
             p95=grid("p95", of, np.nan),
         )
     scores = {}
-    for name in sorted({one for one in metric if one.startswith(SCORE)}):
-        of = metric == name
+    for name in (one for one in metrics if one.startswith(SCORE)):
+        of = named(name)
         scores[name] = Scores(n=grid("n_valid", of), sum=grid("sum", of), sumsq=grid("sumsq", of))
-    errors, mix = metric == "error_rate", metric == "tool_mix"
+    errors, mix = named(ERRORS), named(TOOLS)
     tensor = np.zeros((*shape, len(tools)))
     at = (
-        _codes(share_keys, series),
+        _codes(share_series, series),
         _offsets(shares, days),
-        _codes(shares.column("name").to_pylist(), tools),
+        _codes(shares.column("name"), tools),
     )
     tensor[at] = shares.column("share").cast(pa.float64()).to_numpy()
     of_all = np.zeros(len(days))
@@ -175,14 +184,19 @@ def build_panel(days: DayRange, rows: pa.Table, shares: pa.Table, total: pa.Tabl
     )
 
 
-def _series(table: pa.Table) -> list[str]:
-    columns = (table.column(name).to_pylist() for name in ("intent_id", "slice"))
-    return [series_key(intent_id, slice_) for intent_id, slice_ in zip(*columns, strict=True)]
+def _series(table: pa.Table) -> pa.ChunkedArray:
+    """The keys of `series.keys`, made for a million rows at once."""
+    columns = (table.column(name).cast(pa.string()) for name in ("intent_id", "slice"))
+    return pc.binary_join_element_wise(*columns, BETWEEN, null_handling="skip")
 
 
-def _codes(values: list[str], names: list[str]) -> Ints:
-    number = {name: position for position, name in enumerate(names)}
-    return np.asarray([number[value] for value in values], dtype=np.int64)
+def _distinct(values: pa.ChunkedArray) -> list[str]:
+    return [str(value) for value in values.unique().to_pylist()]
+
+
+def _codes(values: pa.ChunkedArray, names: list[str]) -> Ints:
+    found = pc.index_in(values, value_set=pa.array(names, pa.string()))
+    return np.asarray(found.to_numpy(), dtype=np.int64)
 
 
 def _offsets(table: pa.Table, days: DayRange) -> Ints:

@@ -1,29 +1,20 @@
--- Additive statistics per (date, intent, metric). Sums are DECIMAL and counts are integers, so two halves of a day add
--- up to the day and the number of threads cannot show. Traces are first folded into log-histogram bins (DDSketch
--- mapping: bin = ceil(ln x / ln gamma)), which makes "all" a sum of small partial rows instead of a second pass.
-WITH traffic AS (
-    SELECT
-        t.date,
-        t.trace_id,
-        t.latency_ms,
-        t.cost_usd,
-        t.step_count::DOUBLE AS step_count,
-        t.output_chars::DOUBLE AS output_chars,
-        t.is_error,
-        t.tool_calls,
-        -- NULL: no model judged the trace, so it counts in "all" only
-        CASE WHEN i.model_version IS NOT NULL THEN coalesce(i.intent_id, 'unknown') END AS intent_id
-    FROM traces t
-    LEFT JOIN trace_intents i ON i.date = t.date AND i.trace_id = t.trace_id
-    WHERE NOT coalesce(t.is_evaluation, false)
-),
+-- Follows `traffic`. Additive statistics per (date, intent, metric). Sums are DECIMAL and counts are integers, so two
+-- halves of a day add up to the day and the number of threads cannot show. Traces are first folded into log-histogram
+-- bins (DDSketch mapping: bin = ceil(ln x / ln gamma)), which makes "all" a sum of small partial rows instead of a
+-- second pass.
 measured AS (
     SELECT
         date,
         intent_id,
-        unnest(['latency_ms', 'cost_usd', 'step_count', 'output_chars']) AS metric,
-        unnest([latency_ms, cost_usd, step_count, output_chars]) AS value
+        unnest(['latency_ms', 'ttft_ms', 'cost_usd', 'total_tokens', 'step_count', 'output_chars']) AS metric,
+        unnest([latency_ms, ttft_ms, cost_usd, total_tokens, step_count, output_chars]) AS value,
+        true AS is_logged
     FROM traffic
+    UNION ALL
+    SELECT f.date, f.intent_id, 'score:' || s.name, f.value, false
+    FROM (SELECT date, intent_id, unnest(map_entries(feedback), recursive := true) FROM traffic) AS f
+    JOIN score_names s ON s.date = f.date AND s.key = f.key
+    WHERE f.value BETWEEN -1e11 AND 1e11  -- a trace without the score is no row of it
 ),
 logged AS (
     SELECT
@@ -32,7 +23,8 @@ logged AS (
         metric,
         -- also not NaN nor infinite; beyond 1e11 (three years of ms) no value is true, and squares overflow the sums
         CASE WHEN value BETWEEN -1e11 AND 1e11 THEN value END AS x,
-        CASE WHEN x > 0 THEN ln(x) END AS l
+        -- a score has a scale of its own, which may go below zero
+        CASE WHEN is_logged AND x > 0 THEN ln(x) END AS l
     FROM measured
 ),
 binned AS (
@@ -41,13 +33,12 @@ binned AS (
         intent_id,
         metric,
         ceil(l / ln($gamma))::INTEGER AS bin,
-        count(*) AS n,
         count(x) AS n_valid,
-        count(l) AS n_pos,
-        sum(round(x, 9)::DECIMAL(38, 9)) AS sum,
-        sum(round(x * x, 9)::DECIMAL(38, 9)) AS sumsq,
-        sum(round(l, 9)::DECIMAL(38, 9)) AS slog,
-        sum(round(l * l, 9)::DECIMAL(38, 9)) AS slog2,
+        count(*) FILTER (x > 0) AS n_pos,
+        sum(x::DECIMAL(38, 9)) AS sum,
+        sum((x * x)::DECIMAL(38, 9)) AS sumsq,
+        sum(l::DECIMAL(18, 9)) AS slog,
+        sum((l * l)::DECIMAL(18, 9)) AS slog2,
         min(x) AS min,
         max(x) AS max
     FROM logged
@@ -57,72 +48,34 @@ series AS (
     SELECT * FROM binned WHERE intent_id IS NOT NULL
     UNION ALL
     SELECT
-        date, 'all', metric, bin, sum(n), sum(n_valid), sum(n_pos), sum(sum), sum(sumsq), sum(slog), sum(slog2),
-        min(min), max(max)
+        date, 'all', metric, bin, sum(n_valid), sum(n_pos), sum(sum), sum(sumsq), sum(slog), sum(slog2), min(min),
+        max(max)
     FROM binned
     GROUP BY date, metric, bin
 ),
-numeric_metrics AS (
+measures AS (
     SELECT
         date,
         intent_id,
         metric,
-        sum(n)::BIGINT AS n,
         sum(n_valid)::BIGINT AS n_valid,
         sum(n_pos)::BIGINT AS n_pos,
-        NULL::BIGINT AS k,
         sum(sum) AS sum,
         sum(sumsq) AS sumsq,
         sum(slog) AS slog,
         sum(slog2) AS slog2,
         min(min) AS min,
         max(max) AS max,
-        list({'bin': bin, 'count': n_pos::BIGINT} ORDER BY bin) FILTER (bin IS NOT NULL) AS histogram,
-        NULL::STRUCT(name VARCHAR, share DECIMAL(38, 9), calls BIGINT)[] AS shares
+        list({'bin': bin, 'count': n_pos::BIGINT} ORDER BY bin) FILTER (bin IS NOT NULL) AS histogram
     FROM series
     GROUP BY date, intent_id, metric
 ),
-errors AS (
-    SELECT
-        date,
-        intent_id,
-        count(*) AS n,
-        count(is_error) AS n_valid,
-        count(*) FILTER (is_error) AS k
-    FROM traffic
-    GROUP BY date, intent_id
-),
-error_series AS (
-    SELECT * FROM errors WHERE intent_id IS NOT NULL
-    UNION ALL
-    SELECT date, 'all', sum(n), sum(n_valid), sum(k) FROM errors GROUP BY date
-),
-trace_tools AS (
-    SELECT
-        date,
-        intent_id,
-        trace_id,
-        -- a list may be empty, and a tool may have no name
-        unnest(CASE WHEN len(tool_calls) = 0 THEN ['(none)'] ELSE tool_calls END) AS name,
-        len(tool_calls) AS total
-    FROM traffic
-    WHERE tool_calls IS NOT NULL
-),
-trace_shares AS (
-    SELECT
-        date,
-        intent_id,
-        trace_id,
-        coalesce(name, '(unnamed)') AS name,
-        CASE WHEN total = 0 THEN 0 ELSE count(*) END AS calls,
-        round(count(*) / greatest(total, 1), 9)::DECIMAL(38, 9) AS share
-    FROM trace_tools
-    GROUP BY date, intent_id, trace_id, coalesce(name, '(unnamed)'), total
-),
 shares AS (
-    SELECT date, intent_id, name, sum(share) AS share, sum(calls) AS calls
-    FROM trace_shares
-    GROUP BY date, intent_id, name
+    SELECT t.date, t.intent_id, u.name, sum(u.share) AS share, sum(u.calls) AS calls
+    FROM traffic t
+    JOIN patterns p ON p.date = t.date AND p.tool_calls = t.tool_calls
+    JOIN tools_of u ON u.pattern = p.pattern
+    GROUP BY t.date, t.intent_id, u.name
 ),
 share_series AS (
     SELECT * FROM shares WHERE intent_id IS NOT NULL
@@ -133,32 +86,41 @@ mixes AS (
     SELECT
         date,
         intent_id,
-        list({'name': name, 'share': share, 'calls': calls::BIGINT} ORDER BY name) AS shares
+        list_sort(list({'name': name, 'share': share, 'calls': calls::BIGINT})) AS shares
     FROM share_series
     GROUP BY date, intent_id
 ),
-known_tools AS (
-    SELECT date, intent_id, count(*) AS n, count(tool_calls) AS n_valid, count(*) FILTER (len(tool_calls) > 0) AS n_pos
+counts AS (
+    SELECT
+        date,
+        intent_id,
+        count(*) AS n,
+        count(is_error) AS judged,
+        count(*) FILTER (is_error) AS failed,
+        count(tool_calls) AS known,
+        count(*) FILTER (uses_tools) AS used
     FROM traffic
     GROUP BY date, intent_id
 ),
-known_tool_series AS (
-    SELECT * FROM known_tools WHERE intent_id IS NOT NULL
+count_series AS (
+    SELECT * FROM counts WHERE intent_id IS NOT NULL
     UNION ALL
-    SELECT date, 'all', sum(n), sum(n_valid), sum(n_pos) FROM known_tools GROUP BY date
+    SELECT date, 'all', sum(n), sum(judged), sum(failed), sum(known), sum(used) FROM counts GROUP BY date
 )
 SELECT * FROM (
-    SELECT * FROM numeric_metrics
+    SELECT m.*, c.n::BIGINT AS n
+    FROM measures m
+    JOIN count_series c ON c.date = m.date AND c.intent_id = m.intent_id
     UNION ALL BY NAME
     SELECT
-        date, intent_id, 'error_rate' AS metric, n::BIGINT AS n, n_valid::BIGINT AS n_valid, k::BIGINT AS n_pos,
-        k::BIGINT AS k
-    FROM error_series
+        date, intent_id, 'error_rate' AS metric, n::BIGINT AS n, judged::BIGINT AS n_valid, failed::BIGINT AS n_pos,
+        failed::BIGINT AS k
+    FROM count_series
     UNION ALL BY NAME
     SELECT
-        t.date, t.intent_id, 'tool_mix' AS metric, t.n::BIGINT AS n, t.n_valid::BIGINT AS n_valid,
-        t.n_pos::BIGINT AS n_pos, m.shares
-    FROM known_tool_series t
-    LEFT JOIN mixes m ON m.date = t.date AND m.intent_id = t.intent_id
+        c.date, c.intent_id, 'tool_mix' AS metric, c.n::BIGINT AS n, c.known::BIGINT AS n_valid,
+        c.used::BIGINT AS n_pos, m.shares
+    FROM count_series c
+    LEFT JOIN mixes m ON m.date = c.date AND m.intent_id = c.intent_id
 )
 ORDER BY date, intent_id, metric

@@ -37,6 +37,14 @@ def masked_median(values: Floats, mask: Mask) -> Floats:
     return np.where(count > 0, (ordered[row, low] + ordered[row, high]) / 2, 0.0)
 
 
+def voters(pool: Mask | None, usable: Mask) -> Mask:
+    """Of the `usable` rows those that a prior is pooled over: those of `pool` (None: all), or all where it has none."""
+    if pool is None:
+        return usable
+    chosen = usable & pool
+    return chosen if chosen.any() else usable
+
+
 def ratio(numerator: Floats, denominator: Floats) -> Floats:
     """Quotient, NaN where the denominator is not positive."""
     positive = denominator > 0

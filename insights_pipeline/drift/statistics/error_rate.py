@@ -8,9 +8,10 @@ import numpy as np
 
 from insights_pipeline.drift.constants import BASELINE_DAYS, DEFAULT, Constants
 from insights_pipeline.drift.statistics import floors
-from insights_pipeline.drift.statistics.arrays import Floats, Mask, latest, pick, ratio
+from insights_pipeline.drift.statistics.arrays import Floats, Mask, latest, pick, ratio, voters
 from insights_pipeline.drift.statistics.moderation import autocorrelation, prior_variance, squeeze, vif
-from insights_pipeline.drift.statistics.result import Status, TestResult
+from insights_pipeline.drift.statistics.rates import smallest_rise, weaker_z
+from insights_pipeline.drift.statistics.result import TestResult, status_of
 
 _PRIOR_N = 5.0  # traces that the pooled rate is worth in a series' own baseline rate
 _POOLED_RATE = (0.005, 0.2)
@@ -36,19 +37,21 @@ class Fit:
         return np.minimum(self.s2 * self.p0 * (1 - self.p0), _MAX_RHO)
 
 
-def fit(n: Floats, k: Floats, base: Mask, *, c: Constants = DEFAULT) -> Fit:
+def fit(n: Floats, k: Floats, base: Mask, *, pool: Mask | None = None, c: Constants = DEFAULT) -> Fit:
     """Rates and overdispersion of the baseline days.
 
     p0 = (K + 5 P) / (N + 5); X2_d = n (phat − p0)² / (p0 q0), clipped at 25 (1 + .02 n); rho = Σ(X2 − 1) / Σ(n − 1) by
-    moments, moderated across series as rho / (p0 q0), a variance of the log-odds. The overdispersion of rates is
-    Laney's p' (2002) and the beta-binomial of Kleinman (1973).
+    moments, moderated across series as rho / (p0 q0), a variance of the log-odds. P, the prior of rho and phi come from
+    the rows of `pool` (None: all). The overdispersion of rates is Laney's p' (2002) and the beta-binomial of Kleinman
+    (1973).
     """
     column, mask = latest(base & (n > 0), BASELINE_DAYS)
     day_n = np.where(mask, pick(n, column), 0.0)
     day_k = np.where(mask, pick(k, column), 0.0)
     total, errors = day_n.sum(axis=1), day_k.sum(axis=1)
     m = mask.sum(axis=1).astype(np.float64)
-    pooled = float(np.clip(errors.sum() / max(total.sum(), 1.0), *_POOLED_RATE))
+    vote = voters(pool, m > 0)
+    pooled = float(np.clip(errors[vote].sum() / max(total[vote].sum(), 1.0), *_POOLED_RATE))
     p0 = (errors + _PRIOR_N * pooled) / (total + _PRIOR_N)
     pq = p0 * (1 - p0)
     deviation = day_k - day_n * p0[:, None]
@@ -59,15 +62,16 @@ def fit(n: Floats, k: Floats, base: Mask, *, c: Constants = DEFAULT) -> Fit:
     vbar = ratio(m, total * pq)
     vbar = np.where(np.isfinite(vbar), vbar, 1.0)
     raw = rho / pq
-    t0 = prior_variance(raw, vbar, m, m >= c.min_days, floor=c.tau2_floor)
+    t0 = prior_variance(raw, vbar, m, m >= c.min_days, floor=c.tau2_floor, pool=pool)
     s2, d = squeeze(raw, t0, vbar, m, c=c)
-    scale = np.sqrt(np.maximum(day_n * pq[:, None] * (1 + (day_n - 1) * (s2 * pq)[:, None]), 1e-12))
-    phi = autocorrelation(deviation / scale, column, mask, c=c)
+    surplus_d = np.maximum(day_n - 1, 0) * (s2 * pq)[:, None]
+    scale = np.sqrt(np.maximum(day_n * pq[:, None] * (1 + surplus_d), 1e-12))
+    phi = autocorrelation(deviation / scale, surplus_d / (1 + surplus_d), column, mask, c=c, pool=pool)
     a = day_n / np.maximum(total, 1.0)[:, None]
     return Fit(p0, s2, d + c.prior_days, phi, m, total, errors, (a**2).sum(axis=1))
 
 
-def _effective(n: Floats, squares: Floats, days: Floats, rho: Floats, phi: float) -> Floats:
+def effective(n: Floats, squares: Floats, days: Floats, rho: Floats, phi: float) -> Floats:
     """n_eff of a pooled rate: n / (1 + (n − 1) rho) for one day, with vif for several that remember each other."""
     return 1 / np.maximum((1 - rho) / np.maximum(n, 1) + rho * vif(days, phi) * squares, 1e-12)
 
@@ -80,53 +84,33 @@ def compare(
     *,
     cap: float,
     alpha: float,
+    pool: Mask | None = None,
     c: Constants = DEFAULT,
 ) -> TestResult:
     """Window rate against p0; effect is the difference of the rates.
 
-    z_beta is the mid-p binomial tail at fractional counts with 1 / (1 / n_eff,W + 1 / n_eff,B) trials, z_logit the
-    difference of log-odds over its standard error; the smaller one counts, as t with min(d_i + d0, cap) degrees of
-    freedom. Mid-p: Lancaster (1961). The interval is that of the log-odds with the same t, carried to the rates.
+    z as in `rates`, with 1 / (1 / n_eff,W + 1 / n_eff,B) trials, compared with t with min(d_i + d0, cap) degrees of
+    freedom. The interval is that of the log-odds with the same t, carried to the rates.
     """
     from scipy import special
 
-    model = fit(n, k, base, c=c)
+    model = fit(n, k, base, pool=pool, c=c)
     width = int(window.any(axis=0).sum()) or 1
     column, mask = latest(window & (n > 0), width)
     day_n = np.where(mask, pick(n, column), 0.0)
     n_w, k_w = day_n.sum(axis=1), np.where(mask, pick(k, column), 0.0).sum(axis=1)
     days = mask.sum(axis=1).astype(np.float64)
     squares = ((day_n / np.maximum(n_w, 1.0)[:, None]) ** 2).sum(axis=1)
-    status = np.full(len(n_w), int(Status.TESTED))
-    status[n_w < c.min_n] = Status.NO_DATA
-    status[(model.days < c.min_days) | (model.n < c.min_base_n)] = Status.LEARNING
-    tested = status == Status.TESTED
+    status, tested = status_of(
+        learning=(model.days < c.min_days) | (model.n < c.min_base_n), no_data=n_w < c.min_n
+    )
     p0, rate = model.p0, k_w / np.maximum(n_w, 1.0)
-    trials = 1 / (
-        1 / _effective(n_w, squares, days, model.rho, model.phi)
-        + 1 / _effective(model.n, model.squares, model.days, model.rho, model.phi)
-    )
-    z_beta = np.sign(rate - p0) * np.maximum(_tail_z(rate, p0, trials), 0.0)
-    smooth = (k_w + _PRIOR_N * p0 / 10) / (n_w + _PRIOR_N / 10)
-    log_odds = special.logit(np.clip(smooth, 1e-6, 1 - 1e-6)) - special.logit(p0)
-    between = vif(days, model.phi) * squares + vif(model.days, model.phi) * model.squares
-    se = np.sqrt(
-        model.s2 * between + 1 / (n_w * smooth * (1 - smooth) + 0.5) + 1 / (model.n * p0 * (1 - p0) + 0.5)
-    )
-    z_logit = log_odds / se
-    agree = np.sign(z_beta) == np.sign(z_logit)
-    z = np.where(agree & tested, np.sign(z_logit) * np.minimum(np.abs(z_beta), np.abs(z_logit)), 0.0)
-    z = np.where(tested, z, np.nan)
+    trials, other = _precision(model, n_w, squares, days)
+    found = weaker_z(rate, p0, n_w, trials, other)
+    z = np.where(tested, found.z, np.nan)
     df = np.where(tested, np.minimum(model.df, cap), np.nan)
-    # widened where the beta test is the weaker one, so that interval and p-value say the same
-    se = np.where(np.abs(z) > 1e-6, np.abs(log_odds) / np.maximum(np.abs(z), 1e-6), se)
-    margin = special.stdtrit(df, 0.975) * se
-    p_low, p_high = (special.expit(special.logit(p0) + log_odds + s * margin) for s in (-1, 1))
-    reach = np.maximum(
-        floors.reach(alpha, df)
-        * np.sqrt(model.s2 * between + 1 / (n_w * p0 * (1 - p0) + 0.5) + 1 / (model.n * p0 * (1 - p0) + 0.5)),
-        floors.RATE_LOG_RATIO,
-    )
+    margin = special.stdtrit(df, 0.975) * found.se
+    p_low, p_high = (special.expit(special.logit(p0) + found.log_odds + s * margin) for s in (-1, 1))
     return TestResult(
         status=status,
         n=n_w,
@@ -141,25 +125,20 @@ def compare(
         df=df,
         p=2 * special.stdtr(df, -np.abs(z)),
         magnitude=np.where(tested, _magnitude(rate, p0), np.nan),
-        smallest_detectable=_rise(p0, reach),
+        smallest_detectable=_rise(p0, smallest_rise(p0, n_w, trials, other, alpha=alpha, df=df)),
         parts={"k": k_w, "baseline_k": model.k},
     )
 
 
-def _tail_z(rate: Floats, p0: Floats, trials: Floats) -> Floats:
-    """z of the mid-p tail of a binomial at fractional counts, on the side where `rate` lies."""
-    from scipy import special
-
-    k = rate * trials
-
-    def at_least(count: Floats) -> Floats:
-        inside = np.clip(count, 1e-9, None)
-        tail = special.betainc(inside, np.maximum(trials - count + 1, 1e-9), p0)
-        return np.where(count <= 0, 1.0, np.where(count > trials, 0.0, tail))
-
-    above = (at_least(k) + at_least(k + 1)) / 2
-    tail = np.where(rate > p0, above, 1 - above)
-    return np.asarray(-special.ndtri(np.clip(tail, 1e-300, 1.0 - 1e-16)))
+def _precision(model: Fit, n: Floats, squares: Floats, days: Floats) -> tuple[Floats, Floats]:
+    """Effective trials of a comparison, and the variance of the log-odds beside the window's own sampling."""
+    rho = model.rho
+    trials = 1 / (
+        1 / effective(n, squares, days, rho, model.phi)
+        + 1 / effective(model.n, model.squares, model.days, rho, model.phi)
+    )
+    between = vif(days, model.phi) * squares + vif(model.days, model.phi) * model.squares
+    return trials, model.s2 * between + 1 / (model.n * model.p0 * (1 - model.p0) + 0.5)
 
 
 def _magnitude(rate: Floats, p0: Floats) -> Floats:
@@ -169,20 +148,19 @@ def _magnitude(rate: Floats, p0: Floats) -> Floats:
     return np.minimum(points, relative)
 
 
-def _rise(p0: Floats, reach: Floats) -> Floats:
-    """A shift of the log-odds as a rise of the rate; at least the floor of 1 pp."""
-    from scipy import special
-
-    return np.asarray(np.maximum(special.expit(special.logit(p0) + reach) - p0, floors.RATE_POINTS))
+def _rise(p0: Floats, p1: Floats) -> Floats:
+    """From p0 to p1, but at least the floors: 1 pp and 1.2x."""
+    return np.asarray(
+        np.maximum(p1 - p0, np.maximum(floors.RATE_POINTS, p0 * np.expm1(floors.RATE_LOG_RATIO)))
+    )
 
 
 def detectable(model: Fit, *, days: int, cap: float, alpha: float, c: Constants = DEFAULT) -> Floats:
     """Smallest rise of the rate that a window of `days` usual days would show with 80 % power; NaN while learning."""
     n = model.n / np.maximum(model.days, 1) * days
-    pq = model.p0 * (1 - model.p0)
     k = np.full_like(n, float(days))
-    between = vif(k, model.phi) / days + vif(model.days, model.phi) * model.squares
-    se = np.sqrt(model.s2 * between + 1 / (n * pq + 0.5) + 1 / (model.n * pq + 0.5))
+    trials, other = _precision(model, n, 1 / k, k)
+    df = np.minimum(model.df, cap)
     ready = (model.days >= c.min_days) & (model.n >= c.min_base_n) & (n >= c.min_n)
-    reach = np.maximum(floors.reach(alpha, np.minimum(model.df, cap)) * se, floors.RATE_LOG_RATIO)
-    return np.where(ready, _rise(model.p0, reach), np.nan)
+    p1 = smallest_rise(model.p0, np.maximum(n, 1e-9), trials, other, alpha=alpha, df=df)
+    return np.where(ready, _rise(model.p0, p1), np.nan)

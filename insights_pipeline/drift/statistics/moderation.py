@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from insights_pipeline.drift.constants import Constants
-from insights_pipeline.drift.statistics.arrays import Floats, Ints, Mask, masked_median
+from insights_pipeline.drift.statistics.arrays import Floats, Ints, Mask, masked_median, voters
 
-_BISECTIONS = 28
+_BISECTIONS = 22
 _POOL_ROUNDS = 6
 
 
@@ -60,11 +60,15 @@ def paule_mandel(y: Floats, v: Floats, mask: Mask, *, c: Constants) -> Floats:
     return np.where(none, 0.0, high)
 
 
-def prior_variance(tau2: Floats, vbar: Floats, m: Floats, usable: Mask, *, floor: float) -> float:
+def prior_variance(
+    tau2: Floats, vbar: Floats, m: Floats, usable: Mask, *, floor: float, pool: Mask | None = None
+) -> float:
     """t0: the precision-weighted pool of tau2 across the series of a metric, winsorised at 6 median + 3 vbar.
 
+    Only rows of `pool` vote (all, if it is None or none of them is usable): a slice repeats its intent's traffic.
     The cut is at the median, not at the pool itself: with six series or fewer one wild one would move its own cut.
     """
+    usable = voters(pool, usable)
     if not usable.any():
         return floor
     tau2, vbar, m = tau2[usable], vbar[usable], m[usable]
@@ -87,20 +91,33 @@ def squeeze(tau2: Floats, t0: float, vbar: Floats, m: Floats, *, c: Constants) -
     return (c.prior_days * t0 + d * tau2) / np.maximum(c.prior_days + d, 1e-12), d
 
 
-def autocorrelation(z: Floats, column: Ints, mask: Mask, *, c: Constants) -> float:
-    """phi: the pooled lag-1 autocorrelation of standardised residuals, its downward bias put back, in [0, phi_max].
+def autocorrelation(
+    z: Floats, share: Floats, column: Ints, mask: Mask, *, c: Constants, pool: Mask | None = None
+) -> float:
+    """phi: the pooled lag-1 autocorrelation of day effects, in [0, phi_max], from standardised residuals z.
 
-    `column` says which calendar day an entry is: only neighbours count. Residuals beyond 3 are cut.
+    `share` is the part of a residual's variance that is the day's and not sampling noise, which has no memory: the
+    product of two neighbours is phi·sqrt(share·share'), so phi is its slope. A mean estimated from m days takes
+    (1 + 3 phi) / m away (Kendall 1954), which is put back. Few pairs of days are held to `phi_prior`.
+
+    `column` says which calendar day an entry is: only neighbours count. Residuals beyond 3 are cut. Rows outside
+    `pool` do not vote.
     """
+    rows = voters(pool, np.asarray(mask.any(axis=1)))
+    z, share, column, mask = z[rows], share[rows], column[rows], mask[rows]
     if c.phi_max == 0 or z.shape[1] < 2:
         return 0.0
     z = np.where(mask, np.clip(z, -3, 3), 0.0)
     pairs = mask[:, 1:] & mask[:, :-1] & (np.diff(column, axis=1) == 1)
-    squares = (z**2).sum()
-    if not pairs.any() or squares <= 0:
-        return min(c.phi_bias, c.phi_max)
-    products = (z[:, 1:] * z[:, :-1] * pairs).sum() / pairs.sum()
-    return float(np.clip(products / (squares / mask.sum()) + c.phi_bias, 0.0, c.phi_max))
+    slope = np.where(pairs, np.sqrt(np.maximum(share[:, 1:] * share[:, :-1], 0.0)), 0.0)
+    squares = float((z**2).sum() / max(1, mask.sum()))
+    weight = float((slope**2).sum())
+    if squares <= 0:
+        return min(c.phi_prior, c.phi_max)
+    phi = float((z[:, 1:] * z[:, :-1] * slope).sum()) / max(weight, 1e-300) / squares
+    phi += (1 + 3 * max(phi, 0.0)) * float((mask.sum(axis=1) > 0).sum() / max(1, mask.sum()))
+    phi = (weight * phi + c.phi_pairs * c.phi_prior) / max(weight + c.phi_pairs, 1e-300)
+    return float(np.clip(phi, 0.0, c.phi_max))
 
 
 def vif(k: Floats, phi: float) -> Floats:

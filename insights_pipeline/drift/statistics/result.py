@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from insights_pipeline.drift.statistics.arrays import Floats, Ints
+import numpy as np
+
+from insights_pipeline.drift.statistics.arrays import Floats, Ints, Mask
 
 
 class Status(IntEnum):
@@ -22,8 +24,9 @@ class Status(IntEnum):
 class TestResult:
     """One window against its baseline, for all series at once; every array is [series], NaN where not tested.
 
-    `effect` is ratio − 1 (numeric), the difference of rates (errors) or the total variation (tools), with a 95 %
-    interval; `magnitude` is the effect in units of its floor, so 1 is the smallest effect worth a line.
+    `effect` is ratio − 1 (numeric, volume), the difference of rates (errors) or of means (scores), or the total
+    variation (tools), with a 95 % interval; `magnitude` is the effect in units of its floor, so 1 is the smallest
+    effect worth a line.
     """
 
     __test__ = False  # not a test class for pytest
@@ -43,3 +46,11 @@ class TestResult:
     magnitude: Floats
     smallest_detectable: Floats
     parts: Mapping[str, Floats] = field(default_factory=dict)
+
+
+def status_of(*, learning: Mask, no_data: Mask) -> tuple[Ints, Mask]:
+    """Status of every series, a young baseline told before an empty window; and which are tested."""
+    status = np.full(len(learning), int(Status.TESTED))
+    status[no_data] = Status.NO_DATA
+    status[learning] = Status.LEARNING
+    return status, status == Status.TESTED

@@ -9,7 +9,8 @@ import numpy as np
 from insights_pipeline.drift.constants import BASELINE_DAYS, DEFAULT, Constants
 from insights_pipeline.drift.statistics import floors
 from insights_pipeline.drift.statistics.arrays import Floats, Mask, latest, pick
-from insights_pipeline.drift.statistics.moderation import autocorrelation, prior_variance, squeeze, vif
+from insights_pipeline.drift.statistics.error_rate import effective
+from insights_pipeline.drift.statistics.moderation import autocorrelation, prior_variance, squeeze
 from insights_pipeline.drift.statistics.result import Status, TestResult
 
 _MAX_RHO = 0.3
@@ -28,11 +29,7 @@ class Fit:
     squares: Floats
 
     def n_eff(self) -> Floats:
-        return _effective(self.n, self.squares, self.days, self.rho, self.phi)
-
-
-def _effective(n: Floats, squares: Floats, days: Floats, rho: Floats, phi: float) -> Floats:
-    return 1 / np.maximum((1 - rho) / np.maximum(n, 1) + rho * vif(days, phi) * squares, 1e-12)
+        return effective(self.n, self.squares, self.days, self.rho, self.phi)
 
 
 def pearson(difference: Floats, pi: Floats, n: Floats) -> tuple[Floats, Floats]:
@@ -46,10 +43,11 @@ def pearson(difference: Floats, pi: Floats, n: Floats) -> tuple[Floats, Floats]:
     return x2, (pi * (1 - pi) / damped).sum(axis=-1)
 
 
-def fit(n: Floats, shares: Floats, base: Mask, *, c: Constants = DEFAULT) -> Fit:
+def fit(n: Floats, shares: Floats, base: Mask, *, pool: Mask | None = None, c: Constants = DEFAULT) -> Fit:
     """Shares and overdispersion of the baseline days; `shares` [series, days, tools] sums to n over the tools.
 
-    E[X2_d] = m1 (1 + (n_d − 1) rho): rho by moments, moderated across series as in `error_rate`. Source:
+    E[X2_d] = m1 (1 + (n_d − 1) rho): rho by moments, moderated across series as in `error_rate`; its prior and phi
+    come from the rows of `pool` (None: all). Source:
     Dirichlet-multinomial overdispersion of Mosimann (1962).
     """
     column, mask = latest(base & (n > 0), BASELINE_DAYS)
@@ -66,22 +64,34 @@ def fit(n: Floats, shares: Floats, base: Mask, *, c: Constants = DEFAULT) -> Fit
     rho = (relative - mask).sum(axis=1) / np.maximum((day_n - mask).sum(axis=1), 1.0)
     rho = np.clip(rho, 0.0, _MAX_RHO)
     vbar = m / np.maximum(total, 1.0)
-    t0 = prior_variance(rho, vbar, m, m >= c.min_days, floor=c.tau2_floor)
+    t0 = prior_variance(rho, vbar, m, m >= c.min_days, floor=c.tau2_floor, pool=pool)
     rho, d = squeeze(rho, t0, vbar, m, c=c)
-    phi = _phi(difference, pi, day_n, rho, column, mask, c=c)
+    phi = _phi(difference, pi, day_n, rho, column, mask, pool=pool, c=c)
     a = day_n / np.maximum(total, 1.0)[:, None]
     return Fit(pi, rho, d + c.prior_days, phi, m, total, (a**2).sum(axis=1))
 
 
 def _phi(
-    difference: Floats, pi: Floats, n: Floats, rho: Floats, column: np.ndarray, mask: Mask, *, c: Constants
+    difference: Floats,
+    pi: Floats,
+    n: Floats,
+    rho: Floats,
+    column: np.ndarray,
+    mask: Mask,
+    *,
+    pool: Mask | None,
+    c: Constants,
 ) -> float:
     """Lag-1 autocorrelation of the standardised residual of each series' most variable tool."""
-    lead = np.argmax(pi * (1 - pi), axis=1)
+    restless = (difference**2).sum(
+        axis=1
+    )  # of tools used alike the one that moved more, whatever their order
+    lead = np.argmax(pi * (1 - pi) + 1e-9 * restless / (1 + restless), axis=1)
     row = np.arange(len(pi))
     spread = (pi * (1 - pi))[row, lead][:, None] * (1 / np.maximum(n, 1.0) + rho[:, None])
     z = difference[row, :, lead] / np.sqrt(np.maximum(spread, 1e-12))
-    return autocorrelation(z, column, mask & (spread > 1e-9), c=c)
+    share = rho[:, None] / np.maximum(1 / np.maximum(n, 1.0) + rho[:, None], 1e-12)
+    return autocorrelation(z, share, column, mask & (spread > 1e-9), c=c, pool=pool)
 
 
 def compare(
@@ -92,6 +102,7 @@ def compare(
     *,
     cap: float,
     alpha: float,
+    pool: Mask | None = None,
     c: Constants = DEFAULT,
 ) -> TestResult:
     """Window shares against baseline shares; effect is the total variation, half the sum of |differences|.
@@ -101,7 +112,7 @@ def compare(
     """
     from scipy import special
 
-    model = fit(n, shares, base, c=c)
+    model = fit(n, shares, base, pool=pool, c=c)
     width = int(window.any(axis=0).sum()) or 1
     column, mask = latest(window & (n > 0), width)
     day_n = np.where(mask, pick(n, column), 0.0)
@@ -109,7 +120,7 @@ def compare(
     n_w, days = day_n.sum(axis=1), mask.sum(axis=1).astype(np.float64)
     now = day.sum(axis=1) / np.maximum(n_w, 1.0)[:, None]
     squares = ((day_n / np.maximum(n_w, 1.0)[:, None]) ** 2).sum(axis=1)
-    trials = 1 / (1 / _effective(n_w, squares, days, model.rho, model.phi) + 1 / model.n_eff())
+    trials = 1 / (1 / effective(n_w, squares, days, model.rho, model.phi) + 1 / model.n_eff())
     difference = now - model.pi
     # a tool that only the window has is judged against its pooled share
     weight = (trials / np.maximum(model.n_eff(), 1e-9))[:, None]
@@ -124,7 +135,7 @@ def compare(
     f = np.where(tested, x2 / m1, np.nan)
     variation = np.abs(difference).sum(axis=1) / 2
     by_chance = expected_variation(pooled, trials)
-    side = np.sign(difference)
+    side = np.where(np.abs(difference) > 1e-12, np.sign(difference), 0.0)
     spread = ((side**2 * now).sum(axis=1) - (side * now).sum(axis=1) ** 2) / trials
     margin = special.stdtrit(df, 0.975) * np.sqrt(np.maximum(spread, 0.0)) / 2
     return TestResult(
@@ -141,7 +152,7 @@ def compare(
         df=df,
         p=special.fdtrc(m1, df, f),
         magnitude=np.where(tested, np.maximum(variation - by_chance, 0) / floors.EXCESS_VARIATION, np.nan),
-        smallest_detectable=np.where(tested, _detectable(m1, df, trials, by_chance, alpha), np.nan),
+        smallest_detectable=np.where(tested, _detectable(model.pi, m1, df, trials, by_chance, alpha), np.nan),
         parts={"now": now, "before": model.pi},
     )
 
@@ -151,24 +162,32 @@ def expected_variation(pi: Floats, n: Floats) -> Floats:
     return np.asarray(np.sqrt(2 / np.pi * pi * (1 - pi) / n[:, None]).sum(axis=1) / 2)
 
 
-def _detectable(m1: Floats, df: Floats, n: Floats, by_chance: Floats, alpha: float) -> Floats:
-    """Total variation that F would find with 80 % power: sqrt(X2 / n) / 2, as for a swap between two tools."""
+def _detectable(pi: Floats, m1: Floats, df: Floats, n: Floats, by_chance: Floats, alpha: float) -> Floats:
+    """Total variation of a swap between the two tools used most that F would find with 80 % power.
+
+    The noncentrality lambda solves C = m1 + lambda − z sqrt(2 m1 + 4 lambda), C the critical X2 and z the 80 % quantile
+    (the noncentral chi-square by its mean and variance); a swap of t has X2 = n t² (1 / pi_1 + 1 / pi_2).
+    """
     from scipy import special
 
     usable = np.where(df > 0, df, np.nan)
-    needed = np.sqrt(special.fdtri(m1, usable, 1 - alpha) * m1) + special.stdtrit(usable, 0.80)
-    return np.asarray(
-        np.minimum(np.maximum(needed / np.sqrt(n) / 2, floors.EXCESS_VARIATION + by_chance), 1.0)
+    surplus = special.fdtri(m1, usable, 1 - alpha) * m1 - m1
+    z = special.stdtrit(usable, floors.POWER)
+    noncentral = surplus + 2 * z**2 + z * np.sqrt(np.maximum(4 * surplus + 4 * z**2 + 2 * m1, 0.0))
+    first, second = (
+        np.sort(pi + 1 / n[:, None], axis=1)[:, ::-1][:, :2].T if pi.shape[1] > 1 else (pi[:, 0],) * 2
     )
+    swap = np.sqrt(noncentral / n / (1 / first + 1 / np.maximum(second, 1e-9)))
+    return np.asarray(np.minimum(np.maximum(swap, floors.EXCESS_VARIATION + by_chance), 1.0))
 
 
 def detectable(model: Fit, *, days: int, cap: float, alpha: float, c: Constants = DEFAULT) -> Floats:
     """Smallest total variation that a window of `days` usual days would show with 80 % power; NaN while learning."""
     n = model.n / np.maximum(model.days, 1) * days
     k = np.full_like(n, float(days))
-    trials = 1 / (1 / _effective(n, 1 / k, k, model.rho, model.phi) + 1 / model.n_eff())
+    trials = 1 / (1 / effective(n, 1 / k, k, model.rho, model.phi) + 1 / model.n_eff())
     _, m1 = pearson(np.zeros_like(model.pi), model.pi, trials)
     ready = (model.days >= c.min_days) & (model.n >= c.min_base_n) & (n >= c.min_n)
     df = np.minimum(model.df, 2 * cap)
     chance = expected_variation(model.pi, trials)
-    return np.where(ready, _detectable(np.maximum(m1, 1e-3), df, trials, chance, alpha), np.nan)
+    return np.where(ready, _detectable(model.pi, np.maximum(m1, 1e-3), df, trials, chance, alpha), np.nan)

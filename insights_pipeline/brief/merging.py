@@ -1,0 +1,77 @@
+"""Changes to lines: what is one story is told once.
+
+In this order: a change that most intents share is one line; what all traffic shows and one intent, or most of them,
+carries is not told again; a slice is told with its whole; and what began together in one intent is one line, led by
+the gravest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from insights_pipeline.brief.changes import Change
+from insights_pipeline.brief.facts import ALL_TRAFFIC, INTENT, SLICE, WORSENED, Line
+from insights_pipeline.brief.folding import slices_apart, without_carried
+from insights_pipeline.brief.one_line import NEWS, line_of, near, told_first
+from insights_pipeline.brief.shared import shared_change, shared_lines
+from insights_pipeline.drift.constants import ALL
+from insights_pipeline.drift.life.item import ONGOING, RESOLVED
+
+
+def lines_of(changes: Sequence[Change], eligible: Mapping[str, int]) -> list[Line]:
+    """One line per story, in no order. `eligible` counts, by metric, the intents that were tested."""
+    left = list(changes)
+    lines: list[Line] = []
+    shared = []
+    for story in sorted({change.story for change in left if change.whole}):
+        if (one := shared_change(story, left, eligible)) is not None:
+            shared.append(one)
+            taken = {id(change) for change in (*one.members, *([one.total] if one.total else []))}
+            left = [change for change in left if id(change) not in taken]
+    lines += shared_lines(shared)
+    left = without_carried(left, changes)
+    whole, slices = slices_apart(left, changes)
+    for group in _together(whole):
+        lead, *rest = sorted(group, key=told_first)
+        scope = SLICE if lead.slice else ALL_TRAFFIC if lead.intent_id == ALL else INTENT
+        of = [name for change in group for name in slices.get(id(change), ())]
+        lines.append(line_of(lead, rest, scope, slices=tuple(sorted(set(of)))))
+    return lines
+
+
+def _together(changes: Sequence[Change]) -> Iterable[list[Change]]:
+    """Changes of one series that began together, the news with what already went on; what is over stays apart."""
+    by: dict[tuple[str, str], list[Change]] = {}
+    for change in changes:
+        by.setdefault((change.intent_id, change.slice or ""), []).append(change)
+    for _, series in sorted(by.items()):
+        current = _retold([change for change in series if change.state != RESOLVED])
+        for part in (
+            [change for change in series if change.state == RESOLVED],
+            current,
+        ):
+            left = sorted(part, key=told_first)
+            while left:
+                with_it = [change for change in left if near(change, left[0].began)]
+                yield with_it
+                left = [change for change in left if change not in with_it]
+
+
+def _retold(changes: Sequence[Change]) -> list[Change]:
+    """What worsened only as far as another metric of its story, which was told of before, just goes on."""
+    found = []
+    for change in changes:
+        graver = [
+            other
+            for other in changes
+            if other is not change
+            and other.state not in NEWS
+            and near(other, change.began)
+            and other.gravity[0] <= change.gravity[0]
+            and other.rank >= change.rank
+        ]
+        found.append(
+            replace(change, state=ONGOING, before=None) if change.state == WORSENED and graver else change
+        )
+    return found
