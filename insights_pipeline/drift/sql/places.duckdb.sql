@@ -12,11 +12,10 @@ raw_values AS (
     WHERE raw IS NOT NULL
     GROUP BY date, dimension, raw
     UNION ALL
-    SELECT t.date, 'tool', u.name, count(*)
-    FROM traffic t
-    JOIN patterns p ON p.date = t.date AND p.tool_calls = t.tool_calls
-    JOIN tools_of u ON u.pattern = p.pattern
-    GROUP BY t.date, u.name
+    SELECT u.date, 'tool', u.name, sum(p.n)
+    FROM tools_of u
+    JOIN patterns p ON p.pattern = u.pattern
+    GROUP BY u.date, u.name
 ),
 clean_values AS MATERIALIZED (
     SELECT
@@ -38,12 +37,12 @@ kept AS MATERIALIZED (
             date,
             dimension,
             value,
-            row_number() OVER (PARTITION BY date, dimension ORDER BY value != '(none)', sum(n) DESC, value) AS place,
-            count(*) FILTER (value = '(none)') OVER (PARTITION BY date, dimension) AS nones
+            -- (none) is not one of the largest, and always kept
+            row_number() OVER (PARTITION BY date, dimension, value = '(none)' ORDER BY sum(n) DESC, value) AS place
         FROM clean_values
         GROUP BY date, dimension, value
     ) AS ranked ON ranked.date = c.date AND ranked.dimension = c.dimension AND ranked.value = c.value
-    WHERE ranked.place <= $values + ranked.nones
+    WHERE ranked.place <= $values
 ),
 -- a dimension that nobody named on a day has no slices
 named AS (

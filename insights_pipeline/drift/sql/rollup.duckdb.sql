@@ -71,10 +71,15 @@ measures AS (
     GROUP BY date, intent_id, metric
 ),
 shares AS (
-    SELECT t.date, t.intent_id, u.name, sum(u.share) AS share, sum(u.calls) AS calls
-    FROM traffic t
-    JOIN patterns p ON p.date = t.date AND p.tool_calls = t.tool_calls
-    JOIN tools_of u ON u.pattern = p.pattern
+    SELECT t.date, t.intent_id, u.name, sum(u.share * t.n)::DECIMAL(38, 9) AS share, sum(u.calls * t.n) AS calls
+    FROM (
+        -- counted first: a list of calls must not be copied for each tool in it
+        SELECT t.date, t.intent_id, p.pattern, count(*) AS n
+        FROM traffic t
+        JOIN patterns p ON p.date = t.date AND p.tool_calls = t.tool_calls
+        GROUP BY t.date, t.intent_id, p.pattern
+    ) AS t
+    JOIN tools_of u ON u.pattern = t.pattern
     GROUP BY t.date, t.intent_id, u.name
 ),
 share_series AS (

@@ -25,8 +25,8 @@ WITH traffic AS MATERIALIZED (
     WHERE NOT coalesce(t.is_evaluation, false)
 ),
 patterns AS MATERIALIZED (
-    SELECT row_number() OVER () AS pattern, date, tool_calls
-    FROM (SELECT DISTINCT date, tool_calls FROM traffic WHERE tool_calls IS NOT NULL)
+    SELECT row_number() OVER () AS pattern, date, tool_calls, n
+    FROM (SELECT date, tool_calls, count(*) AS n FROM traffic WHERE tool_calls IS NOT NULL GROUP BY date, tool_calls)
 ),
 -- the calls of a trace sum to 1, and a trace without one counts under a name of its own
 tools_of AS MATERIALIZED (
@@ -35,7 +35,7 @@ tools_of AS MATERIALIZED (
         pattern,
         name,
         CASE WHEN total = 0 THEN 0 ELSE count(*) END AS calls,
-        round(count(*) / greatest(total, 1), 9)::DECIMAL(38, 9) AS share
+        round(count(*) / greatest(total, 1), 9)::DECIMAL(18, 9) AS share
     FROM (
         SELECT
             date,
