@@ -44,7 +44,7 @@ lock: ## renew requirements.lock from pyproject.toml (needs uv)
 		--no-emit-index-url --no-header -o requirements.lock
 
 clean: ## remove the environment and caches; data/ stays
-	rm -rf $(VENV) .venv-sdks .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-sdks .venv-peers .venv-drift-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(READY): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 to 3.13 with venv is needed, and none is on the PATH (Debian: apt-get install \

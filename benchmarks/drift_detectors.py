@@ -27,7 +27,7 @@ from insights_pipeline.drift.detect import (
 from insights_pipeline.drift.judge import LeftOut
 from insights_pipeline.drift.life.arrivals import Known
 from insights_pipeline.drift.life.fold import fold_day
-from insights_pipeline.drift.life.lifecycle import OPEN, Item, family
+from insights_pipeline.drift.life.item import OPEN, Item, family
 
 Flags = Mapping[str, np.ndarray]
 TRIGGERS = (WEEK, CONFIRMED, EXTREME, MONTH, LASTING)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 
 import numpy as np
 
 from benchmarks.drift_detectors import Found
 from benchmarks.drift_world import CORE, DAYS, METRICS, ONSET, SCORED_FROM, START, Simulated
-from insights_pipeline.drift.life.lifecycle import Item, family
+from insights_pipeline.drift.life.item import Item, family
 
 BY_DAY = (1, 3, 7, 15)
 BUSY = 100  # traces a day from which the goal for power counts
@@ -64,6 +64,11 @@ class Score:
             self.true_items += 1
         elif changed or simulated.known_null[row, metric]:
             self.false_items += 1
+
+    def merge(self, other: Score) -> None:
+        """Add the counts of other seeds."""
+        for count in fields(self):
+            setattr(self, count.name, getattr(self, count.name) + getattr(other, count.name))
 
     @property
     def false_alarms(self) -> float:

@@ -16,6 +16,7 @@ from insights_pipeline.drift.life.item import (
     DISMISS,
     DISMISSED,
     NEW_ITEM,
+    ONGOING,
     OPEN,
     PENDING,
     RESOLVED,
@@ -61,6 +62,14 @@ class Change:
     def story(self) -> tuple[str, str]:
         """The metric's family and the direction: what must agree for two changes to be one."""
         return family(self.metric), self.direction
+
+    @property
+    def over(self) -> date | None:
+        """The last day on which it showed: it is closed only after some normal days. None while it is open."""
+        if self.closed is None:
+            return None
+        shown: date = self.row.get("last_fired") or self.closed
+        return max(self.began, min(shown, self.closed))
 
     @property
     def whole(self) -> bool:
@@ -110,7 +119,9 @@ def changes_of(
     for row in sorted(history.get(last, ()), key=lambda row: str(row["item_id"])):
         state, before = _state(row, past[row["item_id"]], first)
         if state is not None:
-            told = _at_its_worst(row, past[row["item_id"]]) if state == RESOLVED else row
+            # a week that still fills with the days of a change dilutes it: it did not get better since it was told
+            diluted = state == ONGOING and _filling(row)
+            told = _at_its_worst(row, past[row["item_id"]]) if state == RESOLVED or diluted else row
             found.append(change_of(told, names, state, before=before))
     return found
 

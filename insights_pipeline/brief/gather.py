@@ -17,6 +17,7 @@ from insights_pipeline.drift.life.item import NEW_ITEM, RESOLVED
 from insights_pipeline.drift.statistics import floors
 
 _NEWS = (NEW_ITEM, WORSENED, RESOLVED)
+_WEEKDAYS = 3  # of one weekday, before a Sunday is compared with Sundays
 _TOLD_DETECTABLE = (LATENCY, ERRORS)
 # What only the test of a whole window found has no item: what an item's row would say of it.
 _NO_ITEM = {
@@ -70,7 +71,7 @@ def gather(
         last=last,
         status=_status(traces, learning, told),
         traces=traces,
-        traces_per_day_before=_per_day_before(traffic, first),
+        traces_per_day_before=_per_day_before(traffic, first, last),
         unknown_traces=_total(traffic, UNKNOWN, first, last)[0],
         errors=errors,
         traces_seen=0 if model is None else int(model["traces_seen"]),
@@ -167,6 +168,11 @@ def _total(traffic: Sequence[Mapping[str, Any]], intent_id: str, first: date, la
     return sum(int(row["n"]) for row in rows), sum(int(row["k"] or 0) for row in rows)
 
 
-def _per_day_before(traffic: Sequence[Mapping[str, Any]], first: date) -> float | None:
-    before = [int(row["n"]) for row in traffic if row["intent_id"] == ALL and row["date"] < first]
-    return sum(before) / len(before) if before else None
+def _per_day_before(traffic: Sequence[Mapping[str, Any]], first: date, last: date) -> float | None:
+    """Traces a day of the days before; for a single day of its own weekday, where that was seen often enough."""
+    before = {
+        row["date"]: int(row["n"]) for row in traffic if row["intent_id"] == ALL and row["date"] < first
+    }
+    alike = [n for day, n in before.items() if day.weekday() == first.weekday()]
+    counts = alike if first == last and len(alike) >= _WEEKDAYS else list(before.values())
+    return sum(counts) / len(counts) if counts else None

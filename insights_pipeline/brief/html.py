@@ -11,7 +11,7 @@ from insights_pipeline.brief.facts import Facts, Line
 from insights_pipeline.brief.links import Links
 from insights_pipeline.brief.wording import Told, page
 from insights_pipeline.drift.constants import DOWN, WORSE_UP
-from insights_pipeline.drift.life.lifecycle import RESOLVED
+from insights_pipeline.drift.life.item import RESOLVED
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -63,8 +63,8 @@ def _interval(line: Line) -> Interval | None:
     def x(number: float) -> float:
         return round(4 + (_WIDTH - 8) * (number - least) / (most - least), 1)
 
-    between = units.interval(line.metric, low, high)
-    text = f"{units.effect(line.metric, at)}, 95 % interval {between}"
+    change, between = units.scaled(line.metric, at, low, high)
+    text = f"{change}, 95 % interval {between}"
     return Interval(x(0.0), x(at), x(low), x(high), text)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from insights_pipeline.brief import units
@@ -14,6 +14,7 @@ from insights_pipeline.drift.life.item import DISMISS, RESOLVED
 
 _MEMBERS = 4
 _ALSO = 3
+_A_DAY = timedelta(days=1)
 _MOST_OF_IT = 0.5  # a slice with less of the change does not carry it
 
 
@@ -33,13 +34,17 @@ def lead(line: Line) -> Lead:
     what = units.verb(line.metric, line.direction)
     if line.state == RESOLVED:
         what = f"{units.label(line.metric)} back to normal"
-    change = units.effect(line.metric, line.effect) if line.effect is not None else ""
-    between = units.interval(line.metric, line.effect_low, line.effect_high)
+    change, between = units.scaled(line.metric, line.effect, line.effect_low, line.effect_high)
+    if line.effect is None:
+        change = ""
     parts = []
     if line.state == WORSENED and line.before is not None:
         parts.append(f"was {units.effect(line.metric, line.before)}")
     if line.metric != TOOLS and line.baseline is not None:
-        parts.append(f"{units.value(line.metric, line.baseline)} → {units.value(line.metric, line.observed)}")
+        normal, now = (units.value(line.metric, one) for one in (line.baseline, line.observed))
+        parts.append(
+            f"at its worst {now} instead of {normal}" if line.state == RESOLVED else f"{normal} → {now}"
+        )
     if between:
         parts.append(f"95 % {between}")
     return Lead(what, change, ", ".join(parts))
@@ -76,13 +81,13 @@ def details(line: Line) -> Iterator[str]:
         yield f"largest: {_members(line)}"
     if line.metric == TOOLS:
         yield from (f"calls of {move}" for move in _tool_moves(line.explanation))
+    if line.carriers:
+        yield from _carried(line)
+    elif line.slices:
+        yield "seen in " + ", ".join(
+            units.defanged(one.replace("=", " "), limit=50) for one in line.slices[:3]
+        )
     if line.state != RESOLVED:
-        if line.carriers:
-            yield from _carried(line)
-        elif line.slices:
-            yield "seen in " + ", ".join(
-                units.defanged(one.replace("=", " "), limit=50) for one in line.slices[:3]
-            )
         yield from _coincident(line)
     if line.also:
         yield _also(line.also)
@@ -122,9 +127,16 @@ def _carried(line: Line) -> Iterator[str]:
 
 def _coincident(line: Line) -> Iterator[str]:
     carrier = next((_place(one) for one in line.carriers[:1] if (one.get("part") or 0) >= _MOST_OF_IT), None)
-    other = next((one for one in line.coincident if _place(one) != carrier), None)
+    other = next((one for one in line.coincident if _place(one) != carrier and _then(line, one)), None)
     if other is not None and not any(_place(one) == carrier for one in line.coincident):
         yield f"same days as {_named(other)} ({_first_seen(other)})"
+
+
+def _then(line: Line, one: Mapping[str, Any]) -> bool:
+    """Whether it appeared within a day of the days on which the change may have begun."""
+    seen = _seen_on(one)
+    first, last = line.since_first or line.since, line.since_last or line.since
+    return first - _A_DAY <= seen <= last + _A_DAY
 
 
 def _place(one: Mapping[str, Any]) -> tuple[str, str]:
@@ -137,19 +149,26 @@ def _named(one: Mapping[str, Any]) -> str:
 
 
 def _first_seen(one: Mapping[str, Any]) -> str:
-    return f"first seen {units.day(date.fromisoformat(str(one['first_seen'])[:10]))}"
+    return f"first seen {units.day(_seen_on(one))}"
+
+
+def _seen_on(one: Mapping[str, Any]) -> date:
+    return date.fromisoformat(str(one["first_seen"])[:10])
 
 
 def _also(also: tuple[Also, ...]) -> str:
-    shown = [
-        f"{units.verb(one.metric, one.direction)} {units.effect(one.metric, one.effect)}"
-        if one.effect is not None
-        else units.verb(one.metric, one.direction)
-        for one in also[:_ALSO]
-    ]
+    shown = [_one_also(one) for one in also[:_ALSO]]
     if len(also) > _ALSO:
         shown.append(f"{len(also) - _ALSO} more")
     return "also " + ", ".join(shown)
+
+
+def _one_also(one: Also) -> str:
+    what = units.verb(one.metric, one.direction)
+    if one.effect is None:
+        return what
+    change = units.effect(one.metric, one.effect)
+    return f"{what} ({change})" if one.metric == TOOLS else f"{what} {change}"
 
 
 def _hushed(line: Line) -> str | None:
@@ -164,8 +183,22 @@ def _hushed(line: Line) -> str | None:
 
 
 def _counts(line: Line) -> Iterator[str]:
+    if line.n and line.metric == VOLUME and line.direction == NEW:
+        yield f"{line.n:,} traces when found"  # its share of a week that it was hardly there would only mislead
+        return
     if line.n:
         errors = line.explanation.get("errors") if line.metric == ERRORS else None
-        yield f"{line.n:,} traces" if errors is None else f"{errors:,} of {line.n:,} traces failed"
+        told = f"{line.n:,} traces" if errors is None else f"{errors:,} of {line.n:,} traces failed"
+        yield told + _within(line)
     if line.traffic_share and line.scope != ALL_INTENTS:
         yield f"{units.share(line.traffic_share)} of traffic"
+
+
+def _within(line: Line) -> str:
+    """Over how many days the traces were counted, where those are several: a daily brief may judge a week."""
+    window = line.explanation.get("window") or ()
+    if len(window) != 2 or line.scope == ALL_INTENTS:
+        return ""
+    first, last = (date.fromisoformat(str(day)[:10]) for day in window)
+    days = (last - first).days + 1
+    return f" in {days} days" if days > 1 else ""

@@ -15,8 +15,11 @@ from insights_pipeline.brief.facts import ALL_TRAFFIC, INTENT, SLICE, WORSENED, 
 from insights_pipeline.brief.folding import slices_apart, without_carried
 from insights_pipeline.brief.one_line import NEWS, line_of, near, told_first
 from insights_pipeline.brief.shared import shared_change, shared_lines
-from insights_pipeline.drift.constants import ALL
+from insights_pipeline.drift.constants import ALL, COST, LATENCY, TOKENS, TTFT
 from insights_pipeline.drift.life.item import ONGOING, RESOLVED
+
+_PART_OF = {TTFT: LATENCY, TOKENS: COST}
+_FELT = 0.5  # of the part's effect, for the whole to be what is told
 
 
 def lines_of(changes: Sequence[Change], eligible: Mapping[str, int]) -> list[Line]:
@@ -33,11 +36,25 @@ def lines_of(changes: Sequence[Change], eligible: Mapping[str, int]) -> list[Lin
     left = without_carried(left, changes)
     whole, slices = slices_apart(left, changes)
     for group in _together(whole):
-        lead, *rest = sorted(group, key=told_first)
+        lead, *rest = _voiced(sorted(group, key=told_first))
         scope = SLICE if lead.slice else ALL_TRAFFIC if lead.intent_id == ALL else INTENT
         of = [name for change in group for name in slices.get(id(change), ())]
         lines.append(line_of(lead, rest, scope, slices=tuple(sorted(set(of)))))
     return lines
+
+
+def _voiced(group: Sequence[Change]) -> list[Change]:
+    """Led by what users feel: the latency before the first token that is a part of it, the cost before its tokens.
+
+    So a line does not change its metric from day to day as one or the other is a little larger.
+    """
+    lead = group[0]
+    felt = next((one for one in group if one.story == (_PART_OF.get(lead.metric), lead.direction)), None)
+    if felt is None or abs(felt.effect or 0.0) < _FELT * abs(lead.effect or 0.0):
+        return list(group)
+    before = felt.before if felt.state == lead.state else None
+    rest = [one for one in group if one is not felt]
+    return [replace(felt, state=lead.state, before=before), *rest]
 
 
 def _together(changes: Sequence[Change]) -> Iterable[list[Change]]:

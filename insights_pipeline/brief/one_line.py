@@ -58,7 +58,7 @@ def line_of(lead: Change, rest: Sequence[Change], scope: str, *, slices: tuple[s
         since_last=row["onset_last"],
         shape=row["shape"],
         opened=lead.opened,
-        until=lead.closed,
+        until=lead.over,
         baseline=row["baseline_value"],
         observed=row["observed"],
         effect=row["effect"],

@@ -21,7 +21,7 @@ def subject(facts: Facts) -> str:
         case "changed":
             said = f"{counts(facts)}: {short(facts.lines[0])}"
         case "quiet":
-            said = "nothing significant changed"
+            said = "nothing significant changed" if facts.watched.series else "nothing to compare with yet"
         case "learning":
             said = f"learning ({facts.traces_seen:,} of {facts.bootstrap_traces:,})"
         case _:

@@ -140,7 +140,7 @@ def _shared_line(shared: Shared, members: Sequence[Change], also: Sequence[Also]
         intent_id=ALL,
         intent=_EVERY,
         severity=severity,
-        until=max((m.closed for m in members if m.closed), default=None) if state == RESOLVED else None,
+        until=max((m.over for m in members if m.over), default=None) if state == RESOLVED else None,
         traffic_share=min(1.0, sum(member.share for member in members)),
         rank=sum(member.rank for member in members),
         item_ids=ids_of([*([shared.total] if shared.total else []), *ordered]),

@@ -69,7 +69,8 @@ def _line(line: Told) -> Iterator[str]:
     if line.details:
         yield escape("; ".join(line.details))
     references = [f"`{line.more}`"] if line.more else []
-    references += [f"`{one}`" for one in line.traces]
+    if line.traces:
+        references.append("traces " + ", ".join(f"`{one}`" for one in line.traces))
     if references:
         yield " · ".join(references)
 

@@ -38,7 +38,7 @@ LABELS = {
     VOLUME: "volume",
 }
 _VOLUME_VERBS = {NEW: "new intent", GONE: "no longer asked", UP: "asked more often", DOWN: "asked less often"}
-_TIMES = 4.0  # from here on a growth is told as a factor
+_TIMES = 2.0  # from here on a growth is told as a factor
 _LONGEST = 120
 # What mail programs and chats turn into links by themselves, without any markup.
 _HOST = re.compile(
@@ -78,8 +78,17 @@ def value(metric: str, number: float | None) -> str:
             return f"{number:.3g}"
 
 
-def effect(metric: str, number: float | None) -> str:
-    """A change of the metric: percent for ratios, percentage points for rates and shares; signed."""
+def scaled(
+    metric: str, number: float | None, low: float | None = None, high: float | None = None
+) -> tuple[str, str]:
+    """A change and its 95 % interval (or ""), both in percent or both as a factor."""
+    known = low is not None and high is not None
+    as_factor = any(one is not None and one >= _TIMES for one in (number, high if known else None))
+    return effect(metric, number, as_factor=as_factor), interval(metric, low, high, as_factor=as_factor)
+
+
+def effect(metric: str, number: float | None, *, as_factor: bool = False) -> str:
+    """A change of the metric: percent or a factor for ratios, percentage points for rates and shares; signed."""
     if number is None:
         return "–"
     if metric.startswith(SCORE):
@@ -90,10 +99,10 @@ def effect(metric: str, number: float | None) -> str:
         case "tool_mix":
             return f"{100 * number:.0f} % of calls moved"
         case _:
-            return f"{100 * number:+.0f} %" if number < _TIMES else f"×{1 + number:.1f}"
+            return f"×{1 + number:.1f}" if as_factor or number >= _TIMES else f"{100 * number:+.0f} %"
 
 
-def interval(metric: str, low: float | None, high: float | None) -> str:
+def interval(metric: str, low: float | None, high: float | None, *, as_factor: bool = False) -> str:
     """The 95 % interval of a change, or nothing when there is none."""
     if low is None or high is None:
         return ""
@@ -104,7 +113,7 @@ def interval(metric: str, low: float | None, high: float | None) -> str:
             return f"{100 * low:+.1f} to {100 * high:+.1f} pp"
         case "tool_mix":
             return f"{100 * low:.0f} to {100 * high:.0f} %"
-        case _ if high >= _TIMES:
+        case _ if as_factor or high >= _TIMES:
             return f"×{1 + low:.1f} to ×{1 + high:.1f}"
         case _:
             return f"{100 * low:+.0f} to {100 * high:+.0f} %"

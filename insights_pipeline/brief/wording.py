@@ -14,7 +14,7 @@ from insights_pipeline.brief.facts import ALL_INTENTS, SLICE, WORSENED, Facts, L
 from insights_pipeline.brief.intent_changes import changes_line
 from insights_pipeline.brief.line_words import details, lead, since
 from insights_pipeline.brief.links import Links, command
-from insights_pipeline.drift.constants import LATENCY
+from insights_pipeline.drift.constants import LATENCY, TOOLS
 from insights_pipeline.drift.life.item import NEW_ITEM, RESOLVED
 from insights_pipeline.drift.statistics import floors
 
@@ -52,7 +52,7 @@ class Told:
     @property
     def verb(self) -> str:
         """`what`, as it is followed by the change in a sentence."""
-        return joined(self.what, self.change, self.state)
+        return joined(self.what, self.change, self.line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,9 @@ def headline(facts: Facts) -> str:
         case "no_data":
             return f"No traces arrived this {period}."
         case "quiet":
+            if not facts.watched.series:
+                # nothing was tested, so nothing can be said of what did not change
+                return f"Nothing to compare with yet: {_watched(facts, '')} over {facts.traces:,} traces."
             still = f" ({len(facts.ongoing)} still open)" if facts.ongoing else ""
             return f"Nothing significant changed{still}: {_watched(facts)} over {facts.traces:,} traces."
     when = "" if facts.cadence == "daily" else f" this {period}"
@@ -155,12 +158,15 @@ def counts(facts: Facts) -> str:
 def short(line: Line) -> str:
     """A line in a few words."""
     words = lead(line)
-    what = joined(words.what, words.change, line.state)
+    what = joined(words.what, words.change, line)
     return " ".join(part for part in (f"{subject(line)}, {what}", words.change) if part)
 
 
-def joined(what: str, change: str, state: str) -> str:
-    return f"{what} after" if state == RESOLVED and change else what
+def joined(what: str, change: str, line: Line) -> str:
+    """`what`, so that the change can follow: “error rate back to normal after”, “tool mix changed,”."""
+    if not change:
+        return what
+    return f"{what} after" if line.state == RESOLVED else f"{what}," if line.metric == TOOLS else what
 
 
 def title(facts: Facts) -> str:
@@ -200,8 +206,10 @@ def _decided(facts: Facts) -> str | None:
 
 
 def _watched(facts: Facts, ending: str = " watched") -> str:
-    learning = f" ({facts.watched.learning:,} more still learning)" if facts.watched.learning else ""
     intents = f"{facts.intents} intent{'s' * (facts.intents != 1)}"
+    if not facts.watched.series and facts.watched.learning:
+        return f"{intents}, {facts.watched.learning:,} series still learning what is normal"
+    learning = f" ({facts.watched.learning:,} more still learning)" if facts.watched.learning else ""
     return f"{intents}, {facts.watched.series:,} series{ending}{learning}"
 
 
@@ -209,7 +217,12 @@ def _unwatched(facts: Facts) -> str | None:
     """What could not be told apart from the weather, and why."""
     parts = list(_blind_spots(facts))
     if reach := facts.watched.detectable.get(LATENCY):
-        parts.append(f"in a typical intent, a change of latency is found from {100 * reach:.0f} % on")
+        lasting = (
+            "month" if facts.cadence == "monthly" else "week"
+        )  # what is tested over, also by a day's brief
+        parts.append(
+            f"in a typical intent, a change of latency that lasts a {lasting} is found from {100 * reach:.0f} % on"
+        )
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}." if text else None
 

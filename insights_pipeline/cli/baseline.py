@@ -189,7 +189,8 @@ def _typical(row: dict[str, Any]) -> str | None:
     """What a usual day has: the geometric mean, the rate, the mean."""
     from insights_pipeline.brief import units
 
-    for name in ("geometric_mean", "rate", "mean"):
+    # the level of a volume is kept as a share of the traffic; what people know is traces a day
+    for name in ("mean",) if row["metric"] == "volume" else ("geometric_mean", "rate", "mean"):
         if row[name] is not None:
             return units.value(row["metric"], row[name])
     return None

@@ -183,7 +183,7 @@ def _decide(
 
 def _refuse(kind: str, item: dict[str, Any], note: str | None) -> None:
     """Exit where the decision would do nothing, saying what would."""
-    from insights_pipeline.drift.life.lifecycle import PENDING
+    from insights_pipeline.drift.life.item import PENDING
 
     if item["closed"] is not None:
         fail(

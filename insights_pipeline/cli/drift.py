@@ -111,7 +111,7 @@ def show(item: str = _ITEM, day: str | None = _DAY, as_json: bool = JSON) -> Non
 
 @app.command("explain")
 def explain(item: str = _ITEM, day: str | None = _DAY, as_json: bool = JSON) -> None:
-    """Take a change apart: what each model, tenant, environment, service, release and tool adds to it, day by day.
+    """Take a change apart: what each model, tenant, environment, service, release, prompt and tool adds, day by day.
 
     The parts of a dimension add up to the whole change: the slices' own changes, and that their shares moved.
 
@@ -141,7 +141,7 @@ def found_items(day: str | None) -> DayItems:
 
 def item_named(reference: str, day: str | None) -> dict[str, Any]:
     """The item that is meant; exits with the candidates where that is not clear. Open ones come first."""
-    from insights_pipeline.drift.life.lifecycle import OPEN
+    from insights_pipeline.drift.life.item import OPEN
     from insights_pipeline.drift.read import UnknownReferenceError, find_item
 
     found = found_items(day)
@@ -163,7 +163,7 @@ def _wanted(
     metric: str | None,
     state: str | None,
 ) -> bool:
-    from insights_pipeline.drift.life.lifecycle import OPEN
+    from insights_pipeline.drift.life.item import OPEN
 
     if state is not None and state.lower() not in _STATES:
         fail(f"--state {state}: an item is {', '.join(_STATES[:-1])} or {_STATES[-1]}")
@@ -197,8 +197,7 @@ def _list_table(found: DayItems, rows: list[dict[str, Any]]) -> None:
             row["state"],
             who(row),
             units.verb(row["metric"], row["direction"]),
-            units.effect(row["metric"], row["effect"]),
-            units.interval(row["metric"], row["effect_low"], row["effect_high"]),
+            *units.scaled(row["metric"], row["effect"], row["effect_low"], row["effect_high"]),
             row["severity"],
             row["onset"] or row["opened"],
             row["n"],

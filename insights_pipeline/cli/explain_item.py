@@ -56,7 +56,7 @@ def print_explained(told: Mapping[str, Any]) -> None:
             _dimension_table(metric, dimension, rows, apart["total"])
     if not any(apart["dimensions"].values()):
         typer.echo(
-            "Nothing to take it apart by: no model, tenant, environment, service, release or tool is known of it."
+            "Nothing to take it apart by: no model, tenant, environment, service, release, prompt or tool is known."
         )
     _plot(told)
 
@@ -128,7 +128,8 @@ def _level(metric: str, value: float | None) -> str:
 
 def _part(total: Mapping[str, Any], amount: float) -> str:
     """An amount as its part of the whole change; parts of one dimension add up to 100 %."""
-    return f"{100 * amount / total['change']:.0f} %" if total["change"] else "–"
+    # + 0: nothing is 0 %, not -0 %
+    return f"{round(100 * amount / total['change']) + 0:d} %" if total["change"] else "–"
 
 
 def _share(value: float | None) -> str:

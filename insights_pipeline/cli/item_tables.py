@@ -17,8 +17,7 @@ def tests_table(metric: str, tests: list[dict[str, Any]]) -> None:
             row["n"],
             units.value(metric, row["observed"]),
             units.value(metric, row["baseline_value"]),
-            units.effect(metric, row["effect"]),
-            units.interval(metric, row["effect_low"], row["effect_high"]),
+            *units.scaled(metric, row["effect"], row["effect_low"], row["effect_high"]),
             None if row["p"] is None else f"{row['p']:.2g}",
             None if row["q"] is None else f"{row['q']:.2g}",
             row["trigger"],
@@ -60,8 +59,7 @@ def history_table(metric: str, history: list[dict[str, Any]]) -> None:
             run[-1]["date"],
             run[0]["state"],
             run[-1]["severity"],
-            units.effect(metric, run[-1]["effect"]),
-            units.interval(metric, run[-1]["effect_low"], run[-1]["effect_high"]),
+            *units.scaled(metric, run[-1]["effect"], run[-1]["effect_low"], run[-1]["effect_high"]),
         ]
         for run in runs
     ]

@@ -48,8 +48,11 @@ def brief(
         wanted = wanted.replace(day=1)
     found = read_brief(open_engine().lake, _CADENCE[window], wanted)
     if found is None:
-        which = f"{window} brief of {wanted}" if wanted else f"{window} brief yet"
-        fail(f"there is no {which}: materialise it with `insights run` (week and month: in Dagster)", code=1)
+        which = f"{window} brief" + (f" of {wanted}" if wanted else " yet")
+        how = "`insights run` writes them"
+        if window != "day":
+            how = f"the schedules write them, or materialise {_CADENCE[window]}_brief in Dagster (`make dev`)"
+        fail(f"there is no {which}: {how}", code=1)
     if as_json:
         print_json(
             {**found, "facts": json.loads(found["facts"]), "slack": json.loads(found["slack"] or "[]")}

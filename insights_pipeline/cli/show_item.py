@@ -29,6 +29,8 @@ _TESTS = (
     "baseline_n", "baseline_value", "days_left_out", "effect", "effect_low", "effect_high", "p", "q",
     "smallest_detectable", "trigger", "verdict",
 )  # fmt: skip
+_SPANS = {"1d": "one day", "7d": "7 days", "14d": "14 days", "30d": "30 days"}
+_LEAST_POINTS = 0.01  # of the calls: less is no tool that gained or lost
 _LABEL = 15
 _WIDTH = 400
 _NAME = 48
@@ -71,11 +73,15 @@ def print_facts(facts: Mapping[str, Any]) -> None:
     say("severity", facts["severity"])
     say("change", change(facts))
     for other in explanation.get("also") or []:
-        moved = units.effect(other["metric"], other["effect"])
-        between = units.interval(other["metric"], other["effect_low"], other["effect_high"])
+        moved, between = units.scaled(
+            other["metric"], other["effect"], other["effect_low"], other["effect_high"]
+        )
         say("and", f"{units.LABELS.get(other['metric'], other['metric'])} {moved} ({between})")
     for side in ("gained", "lost"):
-        say(side, ", ".join(_tool(move) for move in explanation.get(side) or []))
+        moves = [
+            one for one in explanation.get(side) or [] if abs(one["now"] - one["before"]) >= _LEAST_POINTS
+        ]
+        say(side, ", ".join(map(_tool, moves)))
     say("traffic", _traffic(facts))
     print_cause(facts)
     least = next((row["smallest_detectable"] for row in facts["tests"] if row["horizon"] == "7d"), None)
@@ -98,8 +104,12 @@ def print_cause(facts: Mapping[str, Any]) -> None:
     say("began", began(facts))
     for carrier in explanation.get("carriers") or []:
         moved = f"{units.value(facts['metric'], carrier['before'])} → {units.value(facts['metric'], carrier['now'])}"
+        versus = "" if carrier["dimension"] == "intent" else ", set against the rest"
         share = f"{_percent(carrier['share_before'])} → {_percent(carrier['share_now'])} of the traces"
-        say("carried by", f"{_slice(carrier)}: {_percent(carrier['part'])} of the change; {moved}; {share}")
+        say(
+            "carried by",
+            f"{_slice(carrier)}: {_percent(carrier['part'])} of the change{versus}; {moved}; {share}",
+        )
     for one in explanation.get("coincident") or []:
         say(
             "coincident",
@@ -126,24 +136,24 @@ def change(row: Mapping[str, Any]) -> str:
     metric = row["metric"]
     if row["effect"] is None:
         return ""
-    between = units.interval(metric, row["effect_low"], row["effect_high"])
-    text = units.effect(metric, row["effect"])
+    text, between = units.scaled(metric, row["effect"], row["effect_low"], row["effect_high"])
     if row["observed"] is not None and row["baseline_value"] is not None and metric != "tool_mix":
         text = (
             f"{units.value(metric, row['baseline_value'])} → {units.value(metric, row['observed'])}, {text}"
         )
     text += f", 95 % {between}" if between else ""
-    return text + (f", over {row['horizon']}" if row.get("horizon") else "")
+    horizon = row.get("horizon")
+    return text + (f", over {_SPANS.get(horizon, horizon)}" if horizon else "")
 
 
 def began(row: Mapping[str, Any]) -> str:
     """The onset with its interval and shape; else the day on which the item opened."""
     if row["onset"] is None:
-        return f"told since {row['opened']}"
+        return f"not known; first noticed {row['opened']}"
     first, last = row["onset_first"], row["onset_last"]
     between = f" (95 % between {first} and {last})" if first and last and first != last else ""
     how = {"step": ", at once", "ramp": ", growing"}.get(row["shape"] or "", "")
-    return f"{row['onset']}{between}{how}; told since {row['opened']}"
+    return f"{row['onset']}{between}{how}; first noticed {row['opened']}"
 
 
 def spans(days: list[date]) -> str:

@@ -20,7 +20,7 @@ from insights_pipeline.drift.constants import (
     Constants,
 )
 from insights_pipeline.drift.judge import Judged, LeftOut, judge
-from insights_pipeline.drift.lasting import CONFIRM_Q, judge_lasting
+from insights_pipeline.drift.lasting import CONFIRM_Q, THREE_P, judge_lasting
 from insights_pipeline.drift.lasting import METRICS as _LASTING
 from insights_pipeline.drift.series.panel import Panel
 from insights_pipeline.drift.statistics.arrays import Floats, Mask
@@ -103,8 +103,14 @@ def _of_direction(
     day, week, month = sides["1d"], sides["7d"], sides["30d"]
     lasting = sides.get(LASTING_HORIZON, nothing)
     still = week.size >= 0.5
+    agrees = (day.size >= 0.5) | ~day.known
+    three = judged[LASTING_HORIZON].results[metric].parts if metric in _LASTING else {}
+    p_three, q_three = (three.get(name, np.full(len(panel.series), np.nan)) for name in (THREE_P, CONFIRM_Q))
     pulled = {
-        WEEK: (week.q <= c.q) & (week.size >= 1),
+        # days that were odd early in a week move its mean for a week: the last three must be odd as well
+        WEEK: (week.q <= c.q)
+        & (week.size >= 1)
+        & np.where(np.isfinite(p_three), p_three <= c.p_three, agrees),
         EXTREME: (day.q <= c.q_day) & (day.size >= 1),
         # an episode that is over by now also moves a mean of 14 or 30 days: the last week must agree
         LASTING: (lasting.q <= c.q) & (lasting.size >= 1) & still,
@@ -114,10 +120,9 @@ def _of_direction(
     week_holds = (week.p <= c.p_hold) & still
     lasting_holds = (lasting.p <= c.p_hold) & (lasting.size >= 0.5) & still
     month_holds = (month.p <= c.p_hold) & (month.size >= 0.5) & still
-    three = judged[LASTING_HORIZON].results[metric].parts[CONFIRM_Q] if metric in _LASTING else np.nan
-    confirms = np.where(np.isfinite(three), three <= c.q, week_holds)
+    confirms = np.where(np.isfinite(q_three), q_three <= c.q_confirm, week_holds)
     # one bad day moves the mean of its week for a week: what is over by today must not look alive for so long
-    today = (day.size >= 0.5) | ~day.known
+    today = agrees & ((day.p <= c.p_agree) | ~day.known)
     recent = hit | pulled[EXTREME] | (today & (week_holds | lasting_holds))
     holds = recent | month_holds | np.any(list(pulled.values()), axis=0)
     return [

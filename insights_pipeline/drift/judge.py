@@ -65,8 +65,9 @@ def judge(
     inside = {metric: _window(out.window[metric], columns) for metric in panel.metrics}
     alpha = c.q / max(1, len(panel.series) * len(panel.metrics))
     results: dict[str, TestResult] = {}
+    pooled = panel.pooled
     for metric in panel.metrics:
-        days = _Days(base[metric], inside[metric], panel.pooled, cap, alpha, c)
+        days = _Days(base[metric], inside[metric], pooled, cap, alpha, c)
         results[metric] = _tested(panel, metric, days)
     tested = tuple(results)
     together = benjamini_hochberg(np.concatenate([results[metric].p for metric in tested]))
@@ -148,8 +149,9 @@ def counts(panel: Panel) -> volume.Exposed:
     A day on which intents were told of fewer than half the traces (no model yet, a run that is missing) is no zero of
     theirs: for intents and their slices it is a gap.
     """
-    judged = panel.n[panel.pooled].sum(axis=0)
-    known = judged >= panel.total / 2 if panel.pooled.any() else np.ones(panel.total.shape, dtype=bool)
+    pooled = panel.pooled
+    judged = panel.n[pooled].sum(axis=0)
+    known = judged >= panel.total / 2 if pooled.any() else np.ones(panel.total.shape, dtype=bool)
     of_all = np.asarray([intent_of(one) == ALL for one in panel.series], dtype=bool)
     traffic = np.where(of_all[:, None] | known[None, :], panel.total[None, :], 0.0)
     return volume.exposed(panel.n, traffic, first_weekday=panel.first_weekday)

@@ -37,7 +37,8 @@ from insights_pipeline.drift.statistics.result import Status, TestResult, status
 from insights_pipeline.lake import DayRange
 
 METRICS = (*NUMERIC, LATENCY_P95, ERRORS)
-CONFIRM_Q = "three_days_q"  # in `parts`: q-value of the last three days together, which trigger B needs
+# In `parts`: p- and q-value of the last three days together, which holding an item and trigger B ask for.
+THREE_P, CONFIRM_Q = "three_days_p", "three_days_q"
 _PRIOR_N = 5.0
 _POOLED_RATE = (0.005, 0.2)
 
@@ -59,7 +60,7 @@ def judge_lasting(
         three[metric] = p_value(seen.contrast(THREE_DAYS), cap=c.cap_three)
     q, confirm = _together(results), benjamini_hochberg(np.concatenate([three[one] for one in METRICS]))
     for metric, own in zip(METRICS, np.split(confirm, len(METRICS)), strict=True):
-        results[metric] = _with_part(results[metric], own)
+        results[metric] = replace(results[metric], parts={THREE_P: three[metric], CONFIRM_Q: own})
     window = DayRange.ending(panel.days.last, LASTING_DAYS)
     return Judged(LASTING_HORIZON, window, results, q, base)
 
@@ -67,10 +68,6 @@ def judge_lasting(
 def _together(results: Mapping[str, TestResult]) -> dict[str, Floats]:
     q = benjamini_hochberg(np.concatenate([results[metric].p for metric in METRICS]))
     return dict(zip(METRICS, np.split(q, len(METRICS)), strict=True))
-
-
-def _with_part(result: TestResult, three: Floats) -> TestResult:
-    return replace(result, parts={CONFIRM_Q: three})
 
 
 def _reference(left_out: Mask) -> Mask:

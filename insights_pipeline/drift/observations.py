@@ -95,8 +95,8 @@ def _metric_table(
         "q": judged.q[metric][rows],
         "trigger": fired,
         "verdict": [
-            "drift" if trigger else _VERDICT[Status(int(result.status[row]))]
-            for row, trigger in zip(rows, fired, strict=True)
+            "drift" if trigger else _VERDICT[status]
+            for status, trigger in zip(result.status[rows].tolist(), fired, strict=True)
         ],
         "severity": [
             floors.severity(metric, direction or "", effect=float(result.effect[row]), p=float(result.p[row]))
@@ -108,7 +108,11 @@ def _metric_table(
         "item_id": [items.get(key) for key in keys],
         "explanation": [
             _explanation(panel, judged, metric, int(row), fired=trigger is not None)
-            for row, trigger in zip(rows, fired, strict=True)
+            if trigger is not None or moved
+            else None
+            for row, trigger, moved in zip(
+                rows, fired, (result.status[rows] == int(Status.COVERAGE)).tolist(), strict=True
+            )
         ],
     }
     values |= {column: getattr(result, name)[rows] for column, name in _MEASURED.items()}
@@ -135,10 +139,12 @@ def first_and_last(
     first = np.argmax(used, axis=1)
     last = width - 1 - np.argmax(used[:, ::-1], axis=1)
 
+    named = list(panel.days)
+
     def days(columns: np.ndarray) -> list[date | None]:
         return [
-            panel.days.first + timedelta(days=int(column)) if there else None
-            for column, there in zip(columns, some, strict=True)
+            named[column] if there else None
+            for column, there in zip(columns.tolist(), some.tolist(), strict=True)
         ]
 
     return days(first), days(last)
@@ -148,13 +154,10 @@ def days_left_out(panel: Panel, out: np.ndarray, rows: np.ndarray, *, before: da
     """Of the 30 days before the window, those that the baseline did without."""
     stop = panel.column(before)
     start = max(0, stop - BASELINE_DAYS)
-    return [
-        [
-            panel.days.first + timedelta(days=start + int(column))
-            for column in np.flatnonzero(out[row, start:stop])
-        ]
-        for row in rows
-    ]
+    left: list[list[date]] = [[] for _ in rows]
+    for place, column in zip(*np.nonzero(out[rows, start:stop]), strict=True):  # by row, then by day
+        left[place].append(panel.days.first + timedelta(days=start + int(column)))
+    return left
 
 
 def _explanation(panel: Panel, judged: Judged, metric: str, row: int, *, fired: bool) -> str | None:

@@ -44,12 +44,18 @@ _TRIGGER_OF = {"1d": EXTREME, "7d": WEEK, LASTING_HORIZON: LASTING, "30d": MONTH
 
 
 def observe_days(
-    engine: Engine, days: DayRange, *, decisions: Sequence[Decision] = (), groups: Sequence[str] = ()
+    engine: Engine,
+    days: DayRange,
+    *,
+    decisions: Sequence[Decision] = (),
+    groups: Sequence[str] = (),
+    complete_until: date | None = None,
 ) -> int:
     """Fold `days` in order and replace their observations (cadence daily) and items; gives the observations written.
 
     The state before is the newest day of `drift_items` before the range. A range gives what single days would give.
-    `decisions` are those of people; `groups` the dimensions whose slices are series of their own.
+    `decisions` are those of people; `groups` the dimensions whose slices are series of their own; `complete_until` is
+    the last day that is over: a later one may still be going on, so how little there was of it says nothing.
     """
     items: Sequence[Item] = items_before(engine, days.first)
     written = 0
@@ -58,7 +64,13 @@ def observe_days(
         chunk = DayRange(first, min(days.last, first + timedelta(days=_CHUNK_DAYS - 1)))
         for run, lineage in lineages(engine, chunk):
             rows, items = _observe_run(
-                engine, run, items, lineage, decisions=followed(decisions, lineage), groups=groups
+                engine,
+                run,
+                items,
+                lineage,
+                decisions=followed(decisions, lineage),
+                groups=groups,
+                complete_until=complete_until,
             )
             written += rows
     return written
@@ -72,6 +84,7 @@ def _observe_run(
     *,
     decisions: Sequence[Decision],
     groups: Sequence[str],
+    complete_until: date | None,
 ) -> tuple[int, Sequence[Item]]:
     """Days on which the same intents are merged: each is judged from the past as it counts for them."""
     panel = read_panel(engine, days.widen(before=REACH_DAYS - 1), lineage=lineage, groups=groups)
@@ -79,11 +92,11 @@ def _observe_run(
     folded: list[tuple[date, Sequence[Item]]] = []
     tables: list[pa.Table] = []
     for day in days:
-        before = that_go_on(items, day, lineage)
-        outcome = fold_day(panel, day, before, known[day], decisions=decisions)
+        before = that_go_on(items, day, lineage, groups=groups)
+        outcome = fold_day(panel, day, before, known[day], decisions=decisions, complete_until=complete_until)
         items = outcome.items
         folded.append((day, items))
-        tables += _tables(outcome, before)
+        tables += _tables(outcome)
     told = with_explanations(engine, folded, lineage=lineage)
     rows = [to_row(item, day) for day, of_day in zip(days, told, strict=True) for item in of_day]
     observations = pa.concat_tables([TABLES["drift_observations"].schema.empty_table(), *tables])
@@ -92,8 +105,7 @@ def _observe_run(
     return written, told[-1]
 
 
-def _tables(outcome: Day, before: Sequence[Item]) -> list[pa.Table]:
-    out = left_out(outcome.panel, before)
+def _tables(outcome: Day) -> list[pa.Table]:
     linked = _linked(outcome.items)
     return [
         observation_table(
@@ -101,7 +113,7 @@ def _tables(outcome: Day, before: Sequence[Item]) -> list[pa.Table]:
             "daily",
             outcome.panel,
             judged,
-            out,
+            outcome.out,
             triggers=_triggers(outcome, horizon),
             items=linked,
         )

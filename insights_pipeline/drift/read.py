@@ -22,7 +22,7 @@ from insights_pipeline.drift.constants import (
     VOLUME,
     WORSE_UP,
 )
-from insights_pipeline.drift.life.lifecycle import OPEN
+from insights_pipeline.drift.life.item import OPEN
 from insights_pipeline.drift.statistics import floors
 from insights_pipeline.lake import DayRange, Lake, Slice
 

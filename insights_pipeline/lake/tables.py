@@ -49,6 +49,7 @@ SPANS = _table(
         "environment": _S,
         "app": _S,
         "release": _S,
+        "prompt": _S,  # NAME@VERSION
         "model": _S,
         "provider": _S,
         "tool_name": _S,
@@ -92,6 +93,7 @@ TRACES = _table(
         "service": _S,
         "app": _S,
         "release": _S,
+        "prompt": _S,
         "source": _S,
         "start_ns": _I,
         "end_ns": _I,
@@ -264,7 +266,8 @@ INTENT_ROLLUPS = _table(
     },
 )
 
-# The same sums for the traces of an intent that share a model, tenant, environment, service, release, or used a tool.
+# The same sums for the traces of an intent that share a model, tenant, environment, service, release, prompt, or used
+# a tool.
 SLICE_ROLLUPS = _table(
     "slice_rollups",
     ("date", "intent_id", "metric", "dimension", "value"),
@@ -301,8 +304,8 @@ BASELINES = _table(
         "coverage": _F,
         "mean": _F,
         "geometric_mean": _F,
-        "sd_within": _F,  # log scale
-        "sd_between": _F,  # log scale
+        "sd_within": _F,  # of logarithms; of a score on its own scale
+        "sd_between": _F,  # the same; of rates and shares of the log-odds
         "p50": _F,
         "p95": _F,
         "rate": _F,
@@ -316,7 +319,7 @@ DRIFT_OBSERVATIONS = _table(
     ("date", "horizon", "intent_id", "slice", "metric"),
     {
         "cadence": _S,  # daily | weekly | monthly
-        "horizon": _S,  # 1d | 7d | 30d | week | month
+        "horizon": _S,  # 1d | 7d | 14d | 30d | week | month
         "intent_id": _S,
         "slice": _S,
         "metric": _S,
@@ -330,7 +333,7 @@ DRIFT_OBSERVATIONS = _table(
         "baseline_n": _I,
         "baseline_value": _F,
         "days_left_out": _DATES,
-        "effect": _F,  # ratio − 1, rate difference, or total variation
+        "effect": _F,  # ratio − 1, difference of rates or of means (scores), or total variation
         "effect_low": _F,
         "effect_high": _F,
         "statistic": _F,

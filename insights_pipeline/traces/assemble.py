@@ -34,6 +34,7 @@ HORIZON_DAYS = 1
 MAX_USER_CHARS = 20_000
 MAX_METADATA_CHARS = 20_000  # cut JSON is no JSON: longer metadata is left out, and stays readable in `spans`
 MAX_DEPTH = 64
+MAX_PROMPTS = 4  # of a trace, in the order of their names
 LATE_AFTER_NS = 10 * 60 * 1_000_000_000
 
 # What one query assembles at once: about 350 MiB of DuckDB memory, whatever the size of the day.
@@ -137,6 +138,7 @@ def _assembled(engine: Engine, days: DayRange, folder: Path, *, part_spans: int)
             "late_after_ns": LATE_AFTER_NS,
             "max_cost_usd": MAX_COST_USD,
             "max_depth": MAX_DEPTH,
+            "max_prompts": MAX_PROMPTS,
             "max_metadata_chars": MAX_METADATA_CHARS,
             "max_tokens": MAX_COUNT,
             "max_user_chars": MAX_USER_CHARS,

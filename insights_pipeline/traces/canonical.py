@@ -19,6 +19,7 @@ from insights_pipeline.traces.dialects import (
 )
 from insights_pipeline.traces.draft import Draft, Sources, pop_text
 from insights_pipeline.traces.messages import first_text, last_text
+from insights_pipeline.traces.prompt_versions import take_prompt
 from insights_pipeline.traces.records import Attributes, RawSpan
 from insights_pipeline.traces.text import as_text, cut, dumps
 from insights_pipeline.traces.unwrap import call_arguments, call_result, said, told
@@ -74,6 +75,7 @@ class Row(NamedTuple):
     environment: str | None
     app: str | None
     release: str | None
+    prompt: str | None
     model: str | None
     provider: str | None
     tool_name: str | None
@@ -106,6 +108,7 @@ def canonical(raw: RawSpan, *, max_field_chars: int) -> Row:
     """The row of a valid span. Takes what it maps out of `raw.attributes`; what is left becomes `attributes`."""
     attributes = raw.attributes
     fills, source = _spoken(raw)
+    prompt = take_prompt(attributes)  # before a dialect takes all that begins with gen_ai.prompt
     draft = Draft()
     for fill in fills:
         fill(draft, raw, attributes)
@@ -129,6 +132,7 @@ def canonical(raw: RawSpan, *, max_field_chars: int) -> Row:
         draft.environment,
         draft.app,
         draft.release,
+        prompt,
         _model(draft.model),
         _provider(draft.provider),
         cut(draft.tool_name, limit) if kind == "tool" else None,

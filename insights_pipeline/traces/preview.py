@@ -27,7 +27,8 @@ _MAX_UNMAPPED = 200
 FIELDS = (
     "name", "kind", "parent_span_id", "start_ns", "end_ns", "model", "provider", "prompt_tokens", "completion_tokens",
     "cached_tokens", "cost_usd", "ttft_ms", "tool_name", "input_text", "output_text", "messages", "is_error",
-    "error_message", "session_id", "user_id", "tenant_id", "service", "app", "environment", "release", "tags",
+    "error_message", "session_id", "user_id", "tenant_id", "service", "app", "environment", "release", "prompt",
+    "tags",
 )  # fmt: skip
 
 

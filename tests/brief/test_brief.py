@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from insights_pipeline.brief import units
 from insights_pipeline.brief.facts import MAX_LINES, Facts
 from insights_pipeline.brief.links import Links
 from insights_pipeline.brief.markdown import escape, line, markdown
+from insights_pipeline.brief.plain import subject
 from insights_pipeline.brief.wording import headline
 from tests.brief.made import DAY, before, facts, item, watched
 
@@ -73,6 +74,39 @@ def test_carrier_coincidence_and_what_moved_with_it_are_told_and_a_release_is_ne
     assert "carried" not in markdown(facts(item(explanation=little)))
 
 
+def test_a_release_that_came_after_the_change_had_begun_is_not_told_with_it() -> None:
+    later = {"coincident": [{"dimension": "release", "value": "2026.3", "first_seen": "2026-03-02"}]}
+    sure = {"onset": date(2026, 2, 25), "onset_first": date(2026, 2, 24), "onset_last": date(2026, 2, 27)}
+    assert "2026.3" not in markdown(facts(item(explanation=later, **sure)))
+    unsure = {**sure, "onset_last": date(2026, 3, 1)}
+    assert "same days as release 2026.3" in markdown(facts(item(explanation=later, **unsure)))
+
+
+def test_where_nothing_could_be_tested_nothing_is_said_to_be_unchanged() -> None:
+    found = facts(observed=[watched(tested=0, learning=14)])
+    assert found.status == "quiet"
+    for text in (markdown(found), subject(found)):
+        assert "othing to compare with yet" in text and "significant" not in text
+    assert "1 intent, 14 series still learning what is normal over 642 traces" in markdown(found)
+
+
+def test_traffic_of_a_day_is_held_against_its_own_weekday_once_three_are_known() -> None:
+    def usual(days: int) -> float | None:
+        rows = [
+            {
+                "date": DAY - timedelta(days=back),
+                "intent_id": "all",
+                "n": 700 if back % 7 == 0 else 350,
+                "k": 0,
+            }
+            for back in range(days + 1)
+        ]
+        return facts(traffic=rows).traces_per_day_before
+
+    assert usual(28) == 700
+    assert usual(8) == pytest.approx((7 * 350 + 700) / 8)
+
+
 def test_an_ongoing_change_is_counted_and_named_but_is_not_the_news() -> None:
     ongoing = facts(item(state="ongoing", opened=date(2026, 2, 20)))
     assert ongoing.status == "quiet"
@@ -102,10 +136,12 @@ def test_a_changed_tool_mix_says_which_tools_and_an_error_rate_how_many_failed()
     }
     mix = item(metric="tool_mix", direction="changed", effect=0.25, explanation=moved)
     text = markdown(facts(mix)).replace("\\", "")
-    assert "tool mix changed **25 % of calls moved**" in text
+    assert "tool mix changed, **25 % of calls moved**" in text
     assert "calls of search_help_center 5.0 % → 30.0 %; calls of get_order 45.0 % → 20.0 %" in text
     failing = item(metric="error_rate", effect=0.05, n=401, explanation={"errors": 26, "baseline_errors": 12})
     assert "26 of 401 traces failed" in markdown(facts(failing))
+    week = {"errors": 26, "window": ["2026-02-24", "2026-03-02"]}
+    assert "26 of 401 traces failed in 7 days" in markdown(facts({**failing, "explanation": week}))
 
 
 def test_new_vanished_growing_and_fading_intents_are_lines() -> None:
@@ -154,7 +190,7 @@ def test_what_could_not_be_watched_is_told() -> None:
     assert "Watched: 1 intent, 3 series (4 more still learning)." in text
     assert "Cost not compared for 3 series: the share of traces that tell it moved" in text
     assert "2 series without enough traces to test" in text
-    assert "in a typical intent, a change of latency is found from 18 % on." in text
+    assert "in a typical intent, a change of latency that lasts a week is found from 18 % on." in text
 
 
 def test_decisions_of_people_are_counted_on_their_day_and_no_line() -> None:
@@ -265,7 +301,7 @@ def test_values_carry_their_unit(metric: str, number: float | None, text: str) -
 @pytest.mark.parametrize(
     ("metric", "low", "high", "text"),
     [
-        ("latency_ms", 3.2, 6.0, "×4.2 to ×7.0"),
+        ("latency_ms", 2.2, 6.0, "×3.2 to ×7.0"),
         ("error_rate", 0.01, 0.034, "+1.0 to +3.4 pp"),
         ("score:helpful", -0.3, -0.1, "-0.3 to -0.1"),
         ("latency_ms", None, 1.0, ""),
@@ -275,6 +311,21 @@ def test_intervals_are_in_the_unit_of_their_effect(
     metric: str, low: float | None, high: float | None, text: str
 ) -> None:
     assert units.interval(metric, low, high) == text
+
+
+@pytest.mark.parametrize(
+    ("effect", "low", "high", "told"),
+    [
+        (0.72, 0.55, 0.91, ("+72 %", "+55 to +91 %")),
+        (1.5, 0.9, 2.4, ("×2.5", "×1.9 to ×3.4")),
+        (3.24, 2.5, 4.1, ("×4.2", "×3.5 to ×5.1")),
+        (2.5, None, None, ("×3.5", "")),
+    ],
+)
+def test_a_change_and_its_interval_are_told_on_one_scale(
+    effect: float, low: float | None, high: float | None, told: tuple[str, str]
+) -> None:
+    assert units.scaled("cost_usd", effect, low, high) == told
 
 
 def test_facts_survive_their_json() -> None:

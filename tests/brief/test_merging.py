@@ -38,7 +38,15 @@ def test_what_began_together_in_one_intent_is_one_line_led_by_the_gravest() -> N
     (line,) = found.lines
     assert (line.metric, line.severity, line.item_ids) == ("latency_ms", "high", ("slow", "mix", "cost"))
     text = markdown(found).replace("\\", "")
-    assert "also tool mix changed 20 % of calls moved, typical cost up +30 %" in text
+    assert "also tool mix changed (20 % of calls moved), typical cost up +30 %" in text
+
+
+def test_a_line_tells_the_latency_before_the_first_token_that_is_a_part_of_it() -> None:
+    first_token = item(item_id="ttft", metric="ttft_ms", effect=0.9)
+    (line,) = told(item(item_id="slow", effect=0.6), first_token).lines
+    assert (line.metric, line.item_ids) == ("latency_ms", ("slow", "ttft"))
+    (line,) = told(item(item_id="slow", effect=0.2, severity="warning"), first_token).lines
+    assert line.metric == "ttft_ms", "a first token that is so late is the news itself"
 
 
 def test_what_began_at_another_time_or_ended_otherwise_is_a_line_of_its_own() -> None:

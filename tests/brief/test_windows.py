@@ -98,11 +98,15 @@ def test_a_new_intent_is_told_by_its_week_though_it_was_accepted_the_next_day() 
     assert week({**arrived, "opened": date(2026, 2, 20), "closed": date(2026, 2, 21)}).lines == ()
 
 
-def test_what_opened_and_closed_in_a_week_is_resolved_with_both_days() -> None:
-    over = item(state="resolved", opened=date(2026, 3, 3), closed=date(2026, 3, 7))
-    assert "[resolved]" in markdown(week(over)).replace("\\", "") and "3 Mar – 7 Mar" in markdown(week(over))
+def test_what_opened_and_closed_in_a_week_is_resolved_with_the_first_and_last_day_on_which_it_showed() -> (
+    None
+):
+    over = item(
+        state="resolved", opened=date(2026, 3, 3), last_fired=date(2026, 3, 4), closed=date(2026, 3, 7)
+    )
+    assert "[resolved]" in markdown(week(over)).replace("\\", "") and "3 Mar – 4 Mar" in markdown(week(over))
     back = {**over, "metric": "volume", "direction": "gone", "effect": None, "observed": None, "n": None}
-    assert "**Where is my order**: asked again, 3 Mar – 7 Mar" in markdown(week(back))
+    assert "**Where is my order**: asked again, 3 Mar – 4 Mar" in markdown(week(back))
 
 
 def test_a_drift_that_only_the_whole_week_shows_is_a_line_since_its_first_day() -> None:

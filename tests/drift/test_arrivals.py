@@ -19,6 +19,7 @@ from insights_pipeline.drift.life.arrivals import (
 )
 from insights_pipeline.drift.life.decisions import Decision, decided
 from insights_pipeline.drift.life.item import ACCEPTED, ONGOING, Item
+from insights_pipeline.drift.life.lifecycle import QUIET_DAYS
 from insights_pipeline.drift.series.panel import Panel
 from insights_pipeline.lake import DayRange
 
@@ -141,8 +142,8 @@ def test_a_dismissed_leave_is_told_again_only_after_the_day_it_is_kept_quiet_unt
         states.append(items[0].state)
     assert states == ["dismissed"] * 3 + [expected]
     back = TODAY + timedelta(days=4)
-    for offset in range(3):
+    for offset in range(QUIET_DAYS):
         on = back + timedelta(days=offset)
         items = step_arrivals(on, items, panel([0] * 8 + [40] * (offset + 1), day=on), KNOWN)
-    assert items[0].closed == back + timedelta(days=2)
+    assert items[0].closed == back + timedelta(days=QUIET_DAYS - 1)
     assert items[0].state == ("dismissed" if until is None else "resolved")

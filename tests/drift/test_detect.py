@@ -138,6 +138,21 @@ def test_two_bad_days_confirm_each_other_and_one_beside_good_ones_does_not() -> 
     assert not any(signal.confirms for signal in one if (signal.series, signal.metric) == ("i05", LATENCY))
 
 
+def test_odd_days_early_in_a_week_pull_no_weekly_trigger_once_they_are_over() -> None:
+    now = _found(_moved(_panel(4), LATENCY, 5, [0.3] * 6))
+    over = _found(_moved(_panel(4), LATENCY, 5, [0.3] * 6 + [0.0] * 3))
+    assert WEEK in _of(now, "i05", LATENCY).triggers
+    assert not any(WEEK in one.triggers or one.recent for one in over if one.series == "i05")
+
+
+def test_a_week_keeps_nothing_alive_that_the_day_hardly_shows() -> None:
+    shift = [0.3] * 6
+    shows = _of(_found(_moved(_panel(4), LATENCY, 5, [*shift, 0.3])), "i05", LATENCY)
+    hardly = _found(_moved(_panel(4), LATENCY, 5, [*shift, 0.0]))
+    assert shows.recent
+    assert not any(one.recent for one in hardly if (one.series, one.metric) == ("i05", LATENCY))
+
+
 def test_creep_of_two_percent_a_day_is_found_within_two_weeks_and_by_the_lasting_trigger() -> None:
     panel = _moved(_panel(5), LATENCY, 7, [np.log(1.02) * day for day in range(1, 15)])
     signal = _of(_found(panel), "i07", LATENCY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from insights_pipeline.drift.life.item import ONGOING, OPEN, PENDING, Item
 from insights_pipeline.drift.life.item_rows import to_row
 from insights_pipeline.drift.life.succession import that_go_on
 from insights_pipeline.drift.observe import observe_days, observe_window
+from insights_pipeline.drift.series.keys import series_key
 from insights_pipeline.drift.series.lineage import Lineage, lineage_of, lineages
 from insights_pipeline.drift.series.rollups import read_panel, rollup_days
 from insights_pipeline.lake import (
@@ -202,6 +204,18 @@ def test_episodes_of_before_an_intent_was_divided_are_over() -> None:
         ("drf_fast_ongoing_up", "accepted"),
         ("drf_slow_ongoing_up", "ongoing"),
     ]
+
+
+def test_episodes_of_slices_that_are_no_longer_series_of_their_own_are_over() -> None:
+    whole, sliced = (
+        episode("fast", ONGOING),
+        replace(episode("slow", ONGOING), series=series_key("slow", "tenant=acme")),
+    )
+    gone = replace(sliced, item_id="drf_pending", state=PENDING)
+    on = that_go_on([whole, sliced, gone], day(5), Lineage(), groups=("environment", "tenant"))
+    assert on == [whole, sliced, gone]
+    off = that_go_on([whole, sliced, gone], day(5), Lineage(), groups=("environment",))
+    assert off == [whole, replace(sliced, state="accepted", closed=day(5))]
 
 
 def intent(name: str, into: str | None = None, changed: date | None = None) -> Row:

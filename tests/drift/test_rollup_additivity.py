@@ -57,6 +57,7 @@ traces = st.fixed_dictionaries(
         "environment": values,
         "service": values,
         "release": values,
+        "prompt": values,
         "is_evaluation": st.sampled_from([None, False, False, True]),
     }
 )

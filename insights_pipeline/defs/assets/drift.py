@@ -1,6 +1,6 @@
 """What changed: rollups, baselines, drift observations and the briefs."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -43,7 +43,11 @@ def drift_observations(
 
     lake_engine = engine.engine()
     rows = observe_days(
-        lake_engine, days_of(context), decisions=wiring.decisions(), groups=settings().baseline_groups
+        lake_engine,
+        days_of(context),
+        decisions=wiring.decisions(),
+        groups=settings().baseline_groups,
+        complete_until=today() - timedelta(days=1),
     )
     return counted(context, lake_engine.lake, "drift_observations", rows)
 
@@ -117,7 +121,7 @@ def _window_brief(
 
     window = days_of(context)
     lake_engine = engine.engine()
-    observe_window(lake_engine, cadence, window)
+    observe_window(lake_engine, cadence, window, groups=settings().baseline_groups)
     summarise = wiring.summariser(today())
     rows = write_window_brief(
         lake_engine,

@@ -62,7 +62,8 @@ def _tellable(parts: Sequence[Carrier], coincident: Collection[tuple[str, str]])
     """The values that can be told from the passing of time.
 
     Where most traffic has values that it did not have before, before and after differ by everything that happened
-    since. A model is believed to matter if it came when the change began; a release is coincident, no more.
+    since. A model is believed to matter if it came when the change began; a release or a
+    prompt is coincident, no more.
     """
     came = [one for one in parts if one.n_before < MIN_TRACES]
     if sum(one.share_now for one in came) < _TURNED_OVER:

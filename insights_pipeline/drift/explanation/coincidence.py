@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from insights_pipeline.drift.constants import ENVIRONMENT, MODEL, RELEASE, SERVICE, TOOL
+from insights_pipeline.drift.constants import ENVIRONMENT, MODEL, PROMPT, RELEASE, SERVICE, TOOL
 from insights_pipeline.drift.explanation.carriers import Daily, applies
 from insights_pipeline.drift.explanation.texts import bounded
 from insights_pipeline.drift.life.item import Onset
@@ -15,7 +15,7 @@ from insights_pipeline.drift.series.slices import NONE, OTHER
 from insights_pipeline.lake import DayRange
 
 # Tenants come and go by themselves.
-_DIMENSIONS = (RELEASE, MODEL, SERVICE, ENVIRONMENT, TOOL)
+_DIMENSIONS = (RELEASE, PROMPT, MODEL, SERVICE, ENVIRONMENT, TOOL)
 _LEAST_SHARE = 0.05
 _KNOWN_SHARE = 0.01  # of all traffic before: a value that had more was there already
 _LEAST_BEFORE = 7  # days with traffic before, or "first" says nothing

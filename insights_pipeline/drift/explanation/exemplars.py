@@ -41,6 +41,7 @@ _COLUMNS = (
     "environment",
     "service",
     "release",
+    "prompt",
     "is_evaluation",
 )
 _WANTED = pa.schema(

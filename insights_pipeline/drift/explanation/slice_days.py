@@ -13,26 +13,12 @@ import pyarrow.compute as pc
 from insights_pipeline.drift.constants import ALL, ERRORS, LATENCY, LATENCY_P95, NUMERIC, TOOLS, VOLUME
 from insights_pipeline.drift.explanation.carriers import Daily
 from insights_pipeline.drift.series.lineage import Lineage
-from insights_pipeline.drift.series.slices import read_slices
+from insights_pipeline.drift.series.slices import SUMS, read_slices
 from insights_pipeline.drift.statistics.arrays import Floats, Ints, Mask
 from insights_pipeline.lake import DayRange, Slice, load_sql
 from insights_pipeline.lake.engine import Engine
 
 INTENT = "intent"  # a dimension of all traffic
-_SUMS = (
-    "date",
-    "intent_id",
-    "metric",
-    "n",
-    "n_valid",
-    "n_pos",
-    "k",
-    "sum",
-    "sumsq",
-    "slog",
-    "slog2",
-    "shares",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +90,7 @@ def read_slice_days(
     wholes = engine.query(
         load_sql("insights_pipeline.drift", "wholes"),
         {
-            "intent_rollups": Slice("intent_rollups", days, _SUMS),
+            "intent_rollups": Slice("intent_rollups", days, SUMS),
             "lineage": lineage.table(),
             "wanted": pa.table({"intent_id": wanted}, schema=pa.schema([("intent_id", pa.string())])),
         },

@@ -35,6 +35,7 @@ class Day:
     judged: Mapping[str, Judged]
     signals: Sequence[Signal]
     items: Sequence[Item]
+    out: LeftOut
 
 
 def fold_day(
@@ -44,14 +45,16 @@ def fold_day(
     known: Known,
     *,
     decisions: Sequence[Decision] = (),
+    complete_until: date | None = None,
     c: Constants = DEFAULT,
 ) -> Day:
     """Judge `day` and take yesterday's items one day on. `panel` must cover the `REACH_DAYS` days up to `day`.
 
     Decisions come last: what a person decided about the items of a day counts for the tests of the days after it.
+    `complete_until` is the last day that is over (None: every day is): of a later one volume is not judged.
     """
     recent = panel.ending(day, REACH_DAYS)
-    out = left_out(recent, items)
+    out = left_out(recent, items, complete_until=complete_until)
     judged = judge_day(recent, day, out, c=c) if recent.series else {}
     found = beside_arrivals(signals(recent, judged, c=c), day, items, recent, known) if judged else []
     quiet = evaluable(recent, judged) if judged else set()
@@ -59,7 +62,7 @@ def fold_day(
     arrivals = step_arrivals(day, items, recent, known)
     told = [_told(item, day, recent, judged, found, out) for item in (*drifts, *arrivals)]
     after = decided(day, told, decisions)
-    return Day(day, recent, judged, found, sorted(after, key=lambda item: item.item_id))
+    return Day(day, recent, judged, found, sorted(after, key=lambda item: item.item_id), out)
 
 
 def _told(

@@ -20,9 +20,14 @@ def items_before(engine: Engine, day: date) -> list[Item]:
 
 def items_before_each(engine: Engine, days: DayRange) -> Mapping[date, list[Item]]:
     """The same for every day of `days`, in one read."""
-    read = DayRange(days.first - timedelta(days=REACH_DAYS), days.last - timedelta(days=1))
+    reach = DayRange(days.first - timedelta(days=REACH_DAYS), days.last - timedelta(days=1))
+    there = [day for day in engine.lake.days("drift_items") if day in reach]
+    if not there:
+        return {day: [] for day in days}
+    # of the days before the first one the newest is enough: a daily run reads one day, not seventy
+    newest = max((day for day in there if day < days.first), default=min(there))
     by_day: dict[date, list[Mapping[str, Any]]] = {}
-    for row in engine.lake.read(Slice("drift_items", read)).to_pylist():
+    for row in engine.lake.read(Slice("drift_items", DayRange(newest, reach.last))).to_pylist():
         by_day.setdefault(row["date"], []).append(row)
     current: tuple[date, list[Item]] | None = None
     before = {}

@@ -41,6 +41,7 @@ _TRACE_COLUMNS = (
     "environment",
     "service",
     "release",
+    "prompt",
 )
 
 

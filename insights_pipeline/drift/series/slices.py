@@ -1,4 +1,4 @@
-"""Rollups of the parts of an intent's traffic: by model, tenant, environment, service, release and tool."""
+"""Rollups of the parts of an intent's traffic: by model, tenant, environment, service, release, prompt and tool."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from insights_pipeline.lake.engine import Engine
 
 _PACKAGE = "insights_pipeline.drift"
 NONE, OTHER = "(none)", "(other)"  # traces without a value; the values beyond the largest of a day
-_SUMS = (
+# What sums are read of a rollup: neither its extremes nor its histogram.
+SUMS = (
     "date",
     "intent_id",
     "metric",
@@ -54,7 +55,7 @@ def read_slices(
         load_sql(_PACKAGE, "slices"),
         {
             "slice_rollups": Slice("slice_rollups", days),
-            "intent_rollups": Slice("intent_rollups", days, _SUMS),
+            "intent_rollups": Slice("intent_rollups", days, SUMS),
             "lineage": lineage.table(),
             "wanted": pa.table({"intent_id": wanted}, schema=_WANTED),
         },

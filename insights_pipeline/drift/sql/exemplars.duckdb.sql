@@ -46,6 +46,7 @@ candidates AS (
             WHEN 'environment' THEN [coalesce(t.environment, '(none)')]
             WHEN 'service' THEN [coalesce(t.service, '(none)')]
             WHEN 'release' THEN [coalesce(t.release, '(none)')]
+            WHEN 'prompt' THEN [coalesce(t.prompt, '(none)')]
             WHEN 'intent' THEN [t.intent_id]
             WHEN 'tool' THEN CASE
                 WHEN len(t.tool_calls) = 0 THEN ['(none)']

@@ -5,8 +5,8 @@ raw_values AS (
     FROM (
         SELECT
             date,
-            unnest(['model', 'tenant', 'environment', 'service', 'release']) AS dimension,
-            unnest([model, tenant, environment, service, release]) AS raw
+            unnest(['model', 'tenant', 'environment', 'service', 'release', 'prompt']) AS dimension,
+            unnest([model, tenant, environment, service, release, prompt]) AS raw
         FROM traffic
     )
     WHERE raw IS NOT NULL
@@ -62,7 +62,9 @@ placed AS MATERIALIZED (
             CASE WHEN list_contains(d.dimensions, 'service')
                 THEN coalesce(s.value, if(t.service IS NULL, '(none)', '(other)')) END AS service,
             CASE WHEN list_contains(d.dimensions, 'release')
-                THEN coalesce(r.value, if(t.release IS NULL, '(none)', '(other)')) END AS release
+                THEN coalesce(r.value, if(t.release IS NULL, '(none)', '(other)')) END AS release,
+            CASE WHEN list_contains(d.dimensions, 'prompt')
+                THEN coalesce(q.value, if(t.prompt IS NULL, '(none)', '(other)')) END AS prompt
         ),
         p.pattern
     FROM traffic t
@@ -73,6 +75,7 @@ placed AS MATERIALIZED (
     LEFT JOIN kept e ON e.date = t.date AND e.dimension = 'environment' AND e.raw = t.environment
     LEFT JOIN kept s ON s.date = t.date AND s.dimension = 'service' AND s.raw = t.service
     LEFT JOIN kept r ON r.date = t.date AND r.dimension = 'release' AND r.raw = t.release
+    LEFT JOIN kept q ON q.date = t.date AND q.dimension = 'prompt' AND q.raw = t.prompt
 ),
 -- the tools of a pattern as slices: a trace counts once in each
 tools_in AS MATERIALIZED (

@@ -21,6 +21,7 @@ wide AS (
         environment,
         service,
         release,
+        prompt,
         NULL AS tool,
         count(*) AS n,
         count(is_error) AS judged,
@@ -39,7 +40,8 @@ wide AS (
         (date, intent_id, tenant),
         (date, intent_id, environment),
         (date, intent_id, service),
-        (date, intent_id, release)
+        (date, intent_id, release),
+        (date, intent_id, prompt)
     )
     UNION ALL BY NAME
     SELECT
@@ -68,6 +70,7 @@ scores AS (
         environment,
         service,
         release,
+        prompt,
         pattern,
         'score:' || s.name AS metric,
         value AS x
@@ -89,6 +92,7 @@ scored AS (
         environment,
         service,
         release,
+        prompt,
         NULL AS tool,
         count(*) AS n_valid,
         count(*) FILTER (x > 0) AS n_pos,
@@ -100,7 +104,8 @@ scored AS (
         (date, intent_id, metric, tenant),
         (date, intent_id, metric, environment),
         (date, intent_id, metric, service),
-        (date, intent_id, metric, release)
+        (date, intent_id, metric, release),
+        (date, intent_id, metric, prompt)
     )
     UNION ALL BY NAME
     SELECT
@@ -154,9 +159,10 @@ series AS (
             WHEN environment IS NOT NULL THEN 'environment'
             WHEN service IS NOT NULL THEN 'service'
             WHEN release IS NOT NULL THEN 'release'
+            WHEN prompt IS NOT NULL THEN 'prompt'
             WHEN tool IS NOT NULL THEN 'tool'
         END AS dimension,
-        coalesce(model, tenant, environment, service, release, tool) AS value,
+        coalesce(model, tenant, environment, service, release, prompt, tool) AS value,
         n,
         n_valid,
         n_pos,
@@ -185,6 +191,7 @@ shares AS (
         p.environment,
         p.service,
         p.release,
+        p.prompt,
         u.name,
         sum(u.share) AS share,
         sum(u.calls) AS calls
@@ -195,7 +202,8 @@ shares AS (
         (p.date, p.intent_id, u.name, p.tenant),
         (p.date, p.intent_id, u.name, p.environment),
         (p.date, p.intent_id, u.name, p.service),
-        (p.date, p.intent_id, u.name, p.release)
+        (p.date, p.intent_id, u.name, p.release),
+        (p.date, p.intent_id, u.name, p.prompt)
     )
 ),
 share_series AS (
@@ -208,8 +216,9 @@ share_series AS (
             WHEN environment IS NOT NULL THEN 'environment'
             WHEN service IS NOT NULL THEN 'service'
             WHEN release IS NOT NULL THEN 'release'
+            WHEN prompt IS NOT NULL THEN 'prompt'
         END AS dimension,
-        coalesce(model, tenant, environment, service, release) AS value,
+        coalesce(model, tenant, environment, service, release, prompt) AS value,
         name,
         share,
         calls

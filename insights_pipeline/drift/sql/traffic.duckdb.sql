@@ -19,7 +19,8 @@ WITH traffic AS MATERIALIZED (
         t.tenant_id AS tenant,
         t.environment,
         t.service,
-        t.release
+        t.release,
+        t.prompt
     FROM traces t
     LEFT JOIN trace_intents i ON i.date = t.date AND i.trace_id = t.trace_id
     WHERE NOT coalesce(t.is_evaluation, false)

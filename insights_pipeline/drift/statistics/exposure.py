@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from insights_pipeline.drift.constants import BASELINE_DAYS, DEFAULT, Constants
-from insights_pipeline.drift.statistics.arrays import Floats, Mask, latest, pick
+from insights_pipeline.drift.statistics.arrays import Floats, Mask, latest, pick, voters
 from insights_pipeline.drift.statistics.location import Location, locate
+from insights_pipeline.drift.statistics.silence import Habit, habit
 
 # A level is believed from two whole weeks on: with less, a weekend is a change. And the first two weeks of an intent
 # are its arrival, told as `new`; its level is learned after them, or every launch would "grow" for a month.
@@ -16,6 +17,7 @@ MIN_DAYS = 14
 SETTLING_DAYS = 14
 _ALWAYS_THERE = 7  # seen this soon after the first traffic there is, an intent is not young: the records are
 _SCORINGS = 2
+_LEAST_PRESENCE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +50,25 @@ def exposed(k: Floats, n: Floats, *, first_weekday: int) -> Exposed:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Baseline of every series: log-odds of its share of a day, and log of the day's whole traffic."""
+    """Baseline of every series: log-odds of its share of a day, and log of the day's whole traffic.
+
+    Of a series that is silent by habit they are those of the days it is used on.
+    """
 
     odds: Location
     traffic: Location
     whole: Mask
     n: Floats  # own traces in the baseline
     day_n: Floats  # … of a usual day
+    habit: Habit
+    presence: (
+        Floats  # [series, days] of the usual traffic, what comes from intents that are not silent by habit
+    )
 
     @property
     def days(self) -> Floats:
-        return self.odds.days
+        """Baseline days with traffic, silent ones too."""
+        return self.habit.days
 
     @property
     def share(self) -> Floats:
@@ -84,6 +94,10 @@ def fit(daily: Exposed, base: Mask, *, pool: Mask | None = None, c: Constants = 
 
     column, mask = latest(base & daily.mask, BASELINE_DAYS)
     k, n = np.where(mask, pick(daily.k, column), 0.0), np.where(mask, pick(daily.n, column), 0.0)
+    habits = habit(k, n, mask)
+    mask = mask & ~habits.of(k, n, mask)
+    presence = _presence(daily, habits, pool)
+    n = np.where(mask, n / pick(presence, column), 0.0)
     count, total = k.sum(axis=1), n.sum(axis=1)
     weekday = (column + daily.first_weekday) % 7
     vote = ~daily.whole if pool is None else ~daily.whole & pool
@@ -104,7 +118,19 @@ def fit(daily: Exposed, base: Mask, *, pool: Mask | None = None, c: Constants = 
         odds = combined(odds.mu[:, None] + odds.effect(weekday), first=False)
     safe = np.maximum(n, 1.0)
     traffic = locate(np.log(safe), 1 / safe, mask, column, first_weekday=daily.first_weekday, pool=pool, c=c)
-    return Fit(odds, traffic, daily.whole, count, count / np.maximum(odds.days, 1))
+    return Fit(odds, traffic, daily.whole, count, count / np.maximum(odds.days, 1), habits, presence)
+
+
+def _presence(daily: Exposed, habits: Habit, pool: Mask | None) -> Floats:
+    """By what a day's traffic is divided so that it is a usual day's, whoever is silent; 1 for a `whole` series.
+
+    Else the share of everybody shrinks on the days of a batch job, and grows on the others.
+    """
+    votes = voters(pool, ~daily.whole) & ~daily.whole
+    silent = habits.of(daily.k, daily.n, daily.mask) & votes[:, None]
+    share = np.where(votes, habits.share, 0.0)
+    missing = (silent * share[:, None]).sum(axis=0) / max(float(share.sum()), 1e-12)
+    return np.where(daily.whole[:, None], 1.0, np.maximum(1 - missing, _LEAST_PRESENCE)[None, :])
 
 
 def _empirical(k: Floats, n: Floats, p: Floats) -> Floats:

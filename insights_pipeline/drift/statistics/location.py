@@ -16,7 +16,7 @@ from insights_pipeline.drift.statistics.moderation import (
     squeeze,
     vif,
 )
-from insights_pipeline.drift.statistics.weekday import weekday_effects
+from insights_pipeline.drift.statistics.weekday import by_weekday, weekday_effects
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,5 +107,4 @@ def window_level(
 
 def weekday_variance(model: Location, a: Floats, weekday: Ints) -> Floats:
     """What the estimated weekday effects add to the variance of Σ a y over days of those `weekday`s."""
-    per_weekday = (a[:, :, None] * (weekday[:, :, None] == np.arange(7))).sum(axis=1)
-    return np.asarray((per_weekday**2 * model.weekday_var).sum(axis=1))
+    return np.asarray((by_weekday(a, weekday) ** 2 * model.weekday_var).sum(axis=1))

@@ -60,7 +60,7 @@ def tail_z(rate: Floats, p0: Floats, trials: Floats) -> Floats:
 
 
 def smallest_rise(
-    p0: Floats, n: Floats, trials: Floats, other: Floats, *, alpha: float, df: Floats
+    p0: Floats, n: Floats, trials: Floats, other: Floats, *, alpha: Floats | float, df: Floats
 ) -> Floats:
     """The smallest true rate above p0 that `weaker_z` finds at two-sided level `alpha` with 80 % power; at most 1.
 

@@ -1,6 +1,7 @@
 """Volume: an intent's share of the day's traffic as an overdispersed rate; all traffic as daily log-counts.
 
-A day that is busier for everybody is no news of an intent, so the exposure of an intent is the traffic of its day.
+A day that is busier for everybody is no news of an intent, so the exposure of an intent is the traffic of its day. An
+intent that is silent by habit is compared on the days it is used, and by how many days that is (`silence`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from insights_pipeline.drift.statistics.location import Location, weekday_varian
 from insights_pipeline.drift.statistics.moderation import vif
 from insights_pipeline.drift.statistics.rates import smallest_rise, weaker_z
 from insights_pipeline.drift.statistics.result import TestResult, status_of
+from insights_pipeline.drift.statistics.silence import usage
 
 __all__ = ["MIN_DAYS", "Exposed", "Fit", "compare", "detectable", "exposed", "fit"]
 
@@ -35,18 +37,22 @@ def compare(
 
     Shares: the weaker of a mid-p binomial tail with the effective number of trials and a log-odds z, as for errors,
     with min(d_i + d0, cap) degrees of freedom. A series that is `whole`: t on daily log-counts, as for numeric metrics.
+    Silent by habit: p is twice the smaller of the shares of the days that are not silent and of the number of those.
     `observed` and `baseline_value` are traces a day, the latter at the window's own traffic and weekdays (a `whole`
-    series: at its weekdays).
+    series: at its weekdays), without the silent days unless their number is what changed.
     """
-    from scipy import special
-
     model = fit(daily, base, pool=pool, c=c)
     width = int(window.any(axis=0).sum()) or 1
     column, mask = latest(window & daily.mask, width)
     k, n = np.where(mask, pick(daily.k, column), 0.0), np.where(mask, pick(daily.n, column), 0.0)
+    traffic, open_ = n.sum(axis=1), mask.sum(axis=1).astype(np.float64)
+    silent = model.habit.of(k, n, mask)
+    mask = mask & ~silent
+    n = np.where(mask, n / pick(model.presence, column), 0.0)
     weekday = (column + daily.first_weekday) % 7
     days, count = mask.sum(axis=1).astype(np.float64), k.sum(axis=1)
-    of_share = _shares(model, k, n, mask, weekday, cap=cap, alpha=alpha)
+    sides = np.where(model.habit.silent > 0, 2.0, 1.0)
+    of_share = _shares(model, k, n, mask, weekday, cap=cap, alpha=alpha / sides)
     level, var = window_level(
         model.traffic,
         np.log(np.maximum(n, 1.0)),
@@ -60,8 +66,12 @@ def compare(
         model, n, level - model.traffic.mu, np.sqrt(np.maximum(var, 1e-12)), cap=cap, alpha=alpha
     )
     change = _Change(*(np.where(daily.whole, a, b) for a, b in zip(of_count, of_share, strict=True)))
+    of_use = _used(model, change, count, traffic, silent.sum(axis=1).astype(np.float64), open_)
+    rarer = (of_use.z != 0) & ((days == 0) | (_p(of_use) < _p(change)))
+    change = _Change(*(np.where(rarer, a, b) for a, b in zip(of_use, change, strict=True)))
+    days, n = np.where(rarer, open_, days), np.where(rarer, traffic, n.sum(axis=1))
     status, tested = status_of(
-        learning=model.days < MIN_DAYS,
+        learning=(model.days < MIN_DAYS) | (model.odds.days < c.min_days),
         # traffic is the data: to test only intents that happen to have traces would select small p-values
         no_data=(days == 0) | np.where(daily.whole, count < c.min_n, np.maximum(count, change.expected) < 1),
     )
@@ -83,10 +93,10 @@ def compare(
         high=known(np.maximum(change.high, times) - 1),
         statistic=known(change.z),
         df=known(change.df),
-        p=known(2 * special.stdtr(change.df, -np.abs(change.z))),
+        p=known(np.minimum(sides * _p(change), 1.0)),
         magnitude=known(change.magnitude),
         smallest_detectable=known(change.detectable),
-        parts={"share": ratio(count, n.sum(axis=1)), "baseline_share": model.share},
+        parts={"share": ratio(count, n), "baseline_share": model.share},
     )
 
 
@@ -102,8 +112,14 @@ class _Change(NamedTuple):
     detectable: Floats  # as ratio − 1
 
 
+def _p(change: _Change) -> Floats:
+    from scipy import special
+
+    return np.asarray(2 * special.stdtr(change.df, -np.abs(change.z)))
+
+
 def _shares(
-    model: Fit, k: Floats, n: Floats, mask: Mask, weekday: Ints, *, cap: float, alpha: float
+    model: Fit, k: Floats, n: Floats, mask: Mask, weekday: Ints, *, cap: float, alpha: Floats
 ) -> _Change:
     from scipy import special
 
@@ -134,6 +150,32 @@ def _shares(
         df=df,
         magnitude=_magnitude(count, expected, usual, total),
         detectable=_rise(share, smallest_rise(share, total, trials, between, alpha=alpha, df=df)),
+    )
+
+
+def _used(
+    model: Fit, share: _Change, count: Floats, traffic: Floats, silent: Floats, days: Floats
+) -> _Change:
+    """The days that a series silent by habit was used on; z is 0 where silence is no habit or traces say otherwise.
+
+    What could have been found is what `share` says: a level is what people look for.
+    """
+    from scipy import special
+
+    found = usage(model.habit, silent, days)
+    expected = traffic * model.habit.share * (1 - model.habit.rate)
+    df = np.maximum(model.habit.days - 1, 1.0)  # a count of days has no heavy tails
+    margin = special.stdtrit(df, 0.975) * found.se
+    log_ratio = np.log(np.maximum(count, 0.5) / np.maximum(expected, 0.5))
+    points = np.abs(count - expected) / np.maximum(traffic, 1.0) / floors.SHARE_POINTS
+    return _Change(
+        expected=expected,
+        low=found.ratio(-margin),
+        high=found.ratio(margin),
+        z=np.where(np.sign(found.z) == np.sign(log_ratio), found.z, 0.0),
+        df=df,
+        magnitude=np.minimum(np.abs(log_ratio) / floors.SHARE_LOG_RATIO, points),
+        detectable=share.detectable,
     )
 
 
@@ -182,7 +224,7 @@ def _counts(model: Fit, n: Floats, difference: Floats, se: Floats, *, cap: float
     )
 
 
-def detectable(model: Fit, *, days: int, cap: float, alpha: float) -> Floats:
+def detectable(model: Fit, *, days: int, cap: float, alpha: float, c: Constants = DEFAULT) -> Floats:
     """Smallest relative rise that `days` usual days would show with 80 % power; NaN while learning."""
     k = np.full_like(model.n, float(days))
     total = np.exp(model.traffic.mu) * days
@@ -193,10 +235,11 @@ def detectable(model: Fit, *, days: int, cap: float, alpha: float) -> Floats:
 
     df = np.minimum(model.odds.df, cap)
     other = between(model.odds)
-    p1 = smallest_rise(share, total, _trials(share, total, other), other, alpha=alpha, df=df)
+    level = alpha / np.where(model.habit.silent > 0, 2.0, 1.0)
+    p1 = smallest_rise(share, total, _trials(share, total, other), other, alpha=level, df=df)
     of_traffic = floors.reach(alpha, np.minimum(model.traffic.df, cap)) * np.sqrt(
         between(model.traffic) + 1 / total
     )
     of_count = np.expm1(np.maximum(of_traffic, floors.VOLUME_LOG_RATIO))
-    ready = (model.days >= MIN_DAYS) & (total * share >= 1)
+    ready = (model.days >= MIN_DAYS) & (model.odds.days >= c.min_days) & (total * share >= 1)
     return np.where(ready, np.where(model.whole, of_count, _rise(share, p1)), np.nan)

@@ -30,7 +30,7 @@ def weekday_effects(
     enough = mask.sum(axis=1) >= min_days
     usable = mask & enough[:, None]
     vote = voters(pool, enough)
-    dates = np.unique(column[vote][usable[vote]])
+    dates = np.flatnonzero(np.bincount(column[vote][usable[vote]]))
     if dates.size < min_days:
         return effects, variances
     weight = np.where(usable, w, 0.0)
@@ -47,12 +47,20 @@ def weekday_effects(
     return np.where(enough[:, None], shared + own, 0.0), np.where(enough[:, None], shared_var + own_var, 0.0)
 
 
+def by_weekday(values: Floats, weekday: Ints) -> Floats:
+    """Sums [rows, 7] of the values of each weekday; entries of weekday −1 are none's."""
+    cell = np.where(weekday >= 0, np.arange(len(values))[:, None] * _WEEK + weekday, len(values) * _WEEK)
+    sums = np.bincount(cell.ravel(), values.ravel(), len(values) * _WEEK + 1)
+    return np.asarray(sums[:-1].reshape(len(values), _WEEK), dtype=np.float64)
+
+
 def _shrunk(values: Floats, weekday: Ints, vote: Mask | None = None) -> tuple[Floats, Floats]:
     """Weekday means of every row, centred and shrunk with one kappa2 for all rows, and their posterior variances."""
-    hot = weekday[:, :, None] == np.arange(_WEEK)
-    count = hot.sum(axis=1).astype(np.float64)
-    mean = (values[:, :, None] * hot).sum(axis=1) / np.maximum(count, 1)
-    inside = ((values[:, :, None] - mean[:, None, :]) ** 2 * hot).sum(axis=(1, 2))
+    known = weekday >= 0
+    count = by_weekday(known.astype(np.float64), weekday)
+    mean = by_weekday(values, weekday) / np.maximum(count, 1)
+    own = np.take_along_axis(mean, np.maximum(weekday, 0), axis=1)
+    inside = np.where(known, (values - own) ** 2, 0.0).sum(axis=1)
     free = count.sum(axis=1) - (count > 0).sum(axis=1)
     spread = inside / np.maximum(free, 1)
     seen = (count > 0) & (free > 0)[:, None]

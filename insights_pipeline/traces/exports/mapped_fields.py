@@ -22,10 +22,13 @@ _TOKENS = {
 }
 _TEXTS = (
     "conversation_id", "trace_id", "span_id", "parent_id", "kind", "name", "model", "provider", "user", "tenant",
-    "environment", "session", "service", "app", "release", "error_message", "tool_name",
+    "environment", "session", "service", "app", "release", "prompt", "error_message", "tool_name",
 )  # fmt: skip
 _TYPED = ("start", "end", "duration", "cost", *_TOKENS, *_TEXTS)
-_ABOUT = {"user": "user.id", "tenant": "tenant.id", "environment": "deployment.environment.name"}
+_ABOUT = {
+    "user": "user.id", "tenant": "tenant.id", "environment": "deployment.environment.name",
+    "prompt": "gen_ai.prompt.name",
+}  # fmt: skip
 _RESOURCE = {"service": "service.name", "app": "app.name", "release": "service.version"}
 _NO = frozenset({"", "false", "no", "none", "null", "ok", "success", "succeeded", "0", "unset"})
 _YES = frozenset({"true", "yes", "error", "failed", "failure", "1"})

@@ -70,6 +70,7 @@ class Fields(_Part):
     service: Paths = []
     app: Paths = []
     release: Paths = []
+    prompt: Paths = []
     tags: Paths = []
     error: Paths = []
     error_message: Paths = []

@@ -70,6 +70,7 @@ light AS MATERIALIZED (
         service,
         app,
         release,
+        prompt,
         source,
         CASE WHEN kind = 'llm' AND is_streaming THEN ttft_ms END AS ttft_ms,
         coalesce(is_evaluation, false) AS is_evaluation,
@@ -324,6 +325,21 @@ models AS (
     GROUP BY trace_no
 ),
 
+-- The prompts of the calls; where only other spans name one (a prompt that was pulled, metadata of the root), theirs.
+-- That of a judge is not how the request was answered.
+prompts AS (
+    SELECT
+        trace_no,
+        array_to_string(
+            list_sort(coalesce(list(DISTINCT prompt) FILTER (kind = 'llm'), list(DISTINCT prompt)))[:$max_prompts],
+            ' + '
+        ) AS prompt
+    FROM light
+    ANTI JOIN judged USING (trace_no, ordinal)
+    WHERE prompt IS NOT NULL
+    GROUP BY trace_no
+),
+
 -- A live trace: a span of it arrived soon after it ended. Only there can another be late, so that an import of
 -- history has none.
 arrivals AS (
@@ -432,6 +448,7 @@ SELECT
     service,
     app,
     release,
+    prompt,
     source,
     start_ns,
     end_ns,
@@ -465,5 +482,6 @@ FROM starts
 INNER JOIN numbers USING (trace_no)
 INNER JOIN spoken USING (trace_no)
 LEFT JOIN models USING (trace_no)
+LEFT JOIN prompts USING (trace_no)
 LEFT JOIN feedbacks USING (trace_no)
 ORDER BY date, trace_id
