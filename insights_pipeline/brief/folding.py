@@ -12,6 +12,7 @@ from insights_pipeline.drift.constants import ALL, ERRORS, SCORE, TOOLS, VOLUME
 from insights_pipeline.drift.life.item import RESOLVED
 
 CARRIES = 0.6  # of the change of all traffic
+_ALIKE = 1.5  # an intent that moved by more than this times what all traffic did has a line of its own
 
 
 def without_carried(left: Sequence[Change], changes: Sequence[Change]) -> list[Change]:
@@ -21,6 +22,23 @@ def without_carried(left: Sequence[Change], changes: Sequence[Change]) -> list[C
         for change in left
         if not (change.intent_id == ALL and change.slice is None and _carried(change, changes))
     ]
+
+
+def parts_of_all(left: Sequence[Change]) -> dict[int, list[Change]]:
+    """The intents that show what all traffic shows already, and not much more of it, by the id of that change."""
+    parts: dict[int, list[Change]] = {}
+    for total in left:
+        if total.intent_id == ALL and total.slice is None and total.state != RESOLVED:
+            found = [one for one in left if one.whole and _like(one, total)]
+            if found:
+                parts[id(total)] = sorted(found, key=lambda one: one.gravity)
+    return parts
+
+
+def _like(change: Change, total: Change) -> bool:
+    if change.story != total.story or change.state == RESOLVED or not near(change, total.began):
+        return False
+    return abs(change.effect or 0.0) <= _ALIKE * abs(total.effect or 0.0)
 
 
 def _carried(total: Change, changes: Sequence[Change]) -> bool:

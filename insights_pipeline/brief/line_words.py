@@ -9,7 +9,7 @@ from typing import Any
 
 from insights_pipeline.brief import units
 from insights_pipeline.brief.facts import ALL_INTENTS, WORSENED, Also, Line
-from insights_pipeline.drift.constants import ERRORS, GONE, NEW, TOOLS, VOLUME
+from insights_pipeline.drift.constants import ERRORS, GONE, NEW, PROMPT, RELEASE, TOOLS, VOLUME
 from insights_pipeline.drift.life.item import DISMISS, RESOLVED
 
 _MEMBERS = 4
@@ -79,6 +79,8 @@ def details(line: Line) -> Iterator[str]:
     """What else is known, in short phrases, the most useful first."""
     if line.scope == ALL_INTENTS:
         yield f"largest: {_members(line)}"
+    elif line.members:
+        yield f"also on its own in {_members(line)}"
     if line.metric == TOOLS:
         yield from (f"calls of {move}" for move in _tool_moves(line.explanation))
     if line.carriers:
@@ -127,9 +129,13 @@ def _carried(line: Line) -> Iterator[str]:
 
 def _coincident(line: Line) -> Iterator[str]:
     carrier = next((_place(one) for one in line.carriers[:1] if (one.get("part") or 0) >= _MOST_OF_IT), None)
-    other = next((one for one in line.coincident if _place(one) != carrier and _then(line, one)), None)
-    if other is not None and not any(_place(one) == carrier for one in line.coincident):
-        yield f"same days as {_named(other)} ({_first_seen(other)})"
+    others = [one for one in line.coincident if _place(one) != carrier and _then(line, one)]
+    if not others or any(_place(one) == carrier for one in line.coincident):
+        return
+    first = others[0]  # beside it only what a release brings: its prompt
+    beside = [one for one in others if {one["dimension"], first["dimension"]} == {RELEASE, PROMPT}]
+    told = " and ".join(f"{_named(one)} ({_first_seen(one)})" for one in (first, *beside[:1]))
+    yield f"same days as {told}"
 
 
 def _then(line: Line, one: Mapping[str, Any]) -> bool:

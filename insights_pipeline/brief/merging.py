@@ -7,16 +7,16 @@ the gravest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from insights_pipeline.brief.changes import Change
 from insights_pipeline.brief.facts import ALL_TRAFFIC, INTENT, SLICE, WORSENED, Line
-from insights_pipeline.brief.folding import slices_apart, without_carried
-from insights_pipeline.brief.one_line import NEWS, line_of, near, told_first
-from insights_pipeline.brief.shared import shared_change, shared_lines
+from insights_pipeline.brief.folding import parts_of_all, slices_apart, without_carried
+from insights_pipeline.brief.one_line import NEWS, ids_of, line_of, near, told_first
+from insights_pipeline.brief.shared import members_of, shared_change, shared_lines
 from insights_pipeline.drift.constants import ALL, COST, LATENCY, TOKENS, TTFT
-from insights_pipeline.drift.life.item import ONGOING, RESOLVED
+from insights_pipeline.drift.life.item import ONGOING, RESOLVED, family
 
 _PART_OF = {TTFT: LATENCY, TOKENS: COST}
 _FELT = 0.5  # of the part's effect, for the whole to be what is told
@@ -33,14 +33,35 @@ def lines_of(changes: Sequence[Change], eligible: Mapping[str, int]) -> list[Lin
             taken = {id(change) for change in (*one.members, *([one.total] if one.total else []))}
             left = [change for change in left if id(change) not in taken]
     lines += shared_lines(shared)
+    told = {one.members[0].story for one in shared}
     left = without_carried(left, changes)
+    parts = parts_of_all(left)
+    of_all = {id(part) for found in parts.values() for part in found}
+    left = [change for change in left if id(change) not in of_all]
     whole, slices = slices_apart(left, changes)
     for group in _together(whole):
         lead, *rest = _voiced(sorted(group, key=told_first))
         scope = SLICE if lead.slice else ALL_TRAFFIC if lead.intent_id == ALL else INTENT
         of = [name for change in group for name in slices.get(id(change), ())]
-        lines.append(line_of(lead, rest, scope, slices=tuple(sorted(set(of)))))
+        line = line_of(lead, rest, scope, slices=tuple(sorted(set(of))))
+        lines.append(
+            _without(told, _with_members(line, [one for c in group for one in parts.get(id(c), ())]))
+        )
     return lines
+
+
+def _with_members(line: Line, members: Sequence[Change]) -> Line:
+    """The line of all traffic with the intents that show the same."""
+    if not members:
+        return line
+    ids = (*line.item_ids, *ids_of(members))
+    return replace(line, members=members_of(members), member_count=len(members), item_ids=ids)
+
+
+def _without(told: Collection[tuple[str, str]], line: Line) -> Line:
+    """The line without what moved with it only because it moved in most intents, which has a line of its own."""
+    also = (one for one in line.also if one.item_id or (family(one.metric), one.direction) not in told)
+    return replace(line, also=tuple(also))
 
 
 def _voiced(group: Sequence[Change]) -> list[Change]:

@@ -12,7 +12,7 @@ from insights_pipeline.brief.changes import Change
 from insights_pipeline.brief.facts import ALL_INTENTS, WORSENED, Also, Line, Member
 from insights_pipeline.brief.one_line import NEWS, TOGETHER_DAYS, first_traces, ids_of, line_of, near
 from insights_pipeline.drift.constants import ALL, VOLUME
-from insights_pipeline.drift.life.item import NEW_ITEM, RESOLVED
+from insights_pipeline.drift.life.item import NEW_ITEM, ONGOING, RESOLVED
 from insights_pipeline.drift.statistics import floors
 
 MOST_MEMBERS = 10
@@ -28,6 +28,7 @@ class Shared:
     members: tuple[Change, ...]
     eligible: int
     total: Change | None
+    told: bool  # before this window: of all traffic, or of enough members; one more of them is no news
 
 
 def shared_change(
@@ -48,7 +49,9 @@ def shared_change(
         ),
         None,
     )
-    return Shared(tuple(together), max(metric_eligible, len(together)), total)
+    open_before = {change.intent_id for change in together if change.state not in (*NEWS, RESOLVED)}
+    told = len(open_before) >= least or (total is not None and total.state not in (*NEWS, RESOLVED))
+    return Shared(tuple(together), max(metric_eligible, len(together)), total, told)
 
 
 def _nearest(changes: Sequence[Change]) -> list[Change]:
@@ -115,7 +118,9 @@ def _shared_line(shared: Shared, members: Sequence[Change], also: Sequence[Also]
     ordered = sorted(members, key=lambda member: (-member.rank, member.intent_id))
     lead = shared.total or ordered[0]
     states = {member.state for member in members}
-    state = next((one for one in (NEW_ITEM, WORSENED, RESOLVED) if one in states), ordered[0].state)
+    news = (WORSENED, RESOLVED) if shared.told else (NEW_ITEM, WORSENED, RESOLVED)
+    going_on = ONGOING if NEW_ITEM in states else ordered[0].state
+    state = next((one for one in news if one in states), going_on)
     line = line_of(lead, (), ALL_INTENTS)
     numbers: dict[str, Any] = {}
     if shared.total is None:
@@ -146,11 +151,16 @@ def _shared_line(shared: Shared, members: Sequence[Change], also: Sequence[Also]
         item_ids=ids_of([*([shared.total] if shared.total else []), *ordered]),
         trace_ids=tuple(lead.row["trace_ids"] or ()) or first_traces(ordered),
         also=tuple(also),
-        members=tuple(_member(member) for member in ordered[:MOST_MEMBERS]),
+        members=members_of(ordered),
         member_count=len({member.intent_id for member in members}),
         eligible=shared.eligible,
         **numbers,
     )
+
+
+def members_of(changes: Sequence[Change]) -> tuple[Member, ...]:
+    """The first `MOST_MEMBERS` of them, as a line shows them."""
+    return tuple(_member(change) for change in changes[:MOST_MEMBERS])
 
 
 def _member(change: Change) -> Member:

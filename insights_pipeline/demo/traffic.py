@@ -14,14 +14,15 @@ from insights_pipeline.demo.agent import Work
 from insights_pipeline.demo.arrivals import Request, draw_day
 from insights_pipeline.demo.conversation import converse
 from insights_pipeline.demo.customers import Customers, draw_customers
-from insights_pipeline.demo.incidents import Incident, effects, newcomers, planned
+from insights_pipeline.demo.incidents import RELEASE_OF_SWAP, Incident, effects, newcomers, planned
 from insights_pipeline.demo.otlp import Exporter, constant
 from insights_pipeline.demo.weather import forecast
 from insights_pipeline.demo.world import ALL_INTENTS, ENVIRONMENT, OFF_TOPIC, RELEASE_DAYS, SERVICE
 from insights_pipeline.lake import DayRange
 
 TRUTH, INJECTED, PLANTED = "truth", "injected.json", "planted.json.gz"
-_RELEASE_BEFORE_END = 12  # the tool-mix incident comes with a release
+_RELEASE_BEFORE_END = 12  # the tool-mix incident comes with a release, which has a new version of the prompt
+_PROMPT, _PROMPT_BEFORE, _PROMPT_OF_SWAP = "support_agent", "14", "15"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,10 @@ def _export(requests: Iterable[Request], customers: Customers, release: str, ran
         work.run(
             (
                 constant("gen_ai.agent.version", release),
+                constant("gen_ai.prompt.name", _PROMPT),
+                constant(
+                    "gen_ai.prompt.version", _PROMPT_OF_SWAP if release == RELEASE_OF_SWAP else _PROMPT_BEFORE
+                ),
                 constant("user.id", customers.ids[request.user]),
                 constant("tenant.id", tenant.id),
                 constant("shop.locale", tenant.locale),

@@ -58,7 +58,8 @@ class Daily:
 def read_daily(engine: Engine, item: Mapping[str, Any], tests: Collection[Mapping[str, Any]]) -> Daily | None:
     """The days of an item (a row of drift_items) from 30 before it began to its date; None without its traffic.
 
-    `tests` are its observations; the widest window says which days are its baseline. Else those before it opened.
+    `tests` are its observations; the week, or else the widest window, says which days are its
+    baseline. Without any it is the days before it began.
     """
     start = min(item["onset"] or item["opened"], item["opened"])
     days = DayRange(start - timedelta(days=_SHOWN_BEFORE), item["date"])

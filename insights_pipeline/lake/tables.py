@@ -49,7 +49,7 @@ SPANS = _table(
         "environment": _S,
         "app": _S,
         "release": _S,
-        "prompt": _S,  # NAME@VERSION
+        "prompt": _S,  # NAME:VERSION
         "model": _S,
         "provider": _S,
         "tool_name": _S,

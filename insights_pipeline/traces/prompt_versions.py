@@ -43,7 +43,7 @@ class _Place(NamedTuple):
 
 
 def take_prompt(attributes: Attributes) -> str | None:
-    """`NAME@VERSION`, or what of it is known, of the first place that tells it; what was used is taken out."""
+    """`NAME:VERSION`, or what of it is known, of the first place that tells it; what was used is taken out."""
     for names, versions, linked, metadata in _places(tuple(attributes)):
         if metadata is not None:
             found = _of_metadata(attributes[metadata])
@@ -104,7 +104,7 @@ def _first(fields: Attributes, keys: tuple[str, ...]) -> Any:
 
 def _joined(name: Any, version: Any) -> str | None:
     parts = _short(name), _short(version)
-    return "@".join(part for part in parts if part) or None
+    return ":".join(part for part in parts if part) or None
 
 
 def _short(value: Any) -> str:

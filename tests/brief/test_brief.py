@@ -74,6 +74,20 @@ def test_carrier_coincidence_and_what_moved_with_it_are_told_and_a_release_is_ne
     assert "carried" not in markdown(facts(item(explanation=little)))
 
 
+def test_a_release_is_told_with_the_prompt_that_came_at_the_time_and_with_nothing_else() -> None:
+    new = [("release", "2026.3"), ("tool", "scan"), ("prompt", "support:8"), ("prompt", "router:2")]
+    known = [{"dimension": name, "value": value, "first_seen": "2026-03-01"} for name, value in new]
+
+    def told(*came: dict[str, str]) -> str:
+        return markdown(facts(item(explanation={"coincident": list(came)}))).replace("\\", "")
+
+    both = "same days as release 2026.3 (first seen 1 Mar) and prompt support:8 (first seen 1 Mar)"
+    assert both in told(*known) and not any(word in told(*known) for word in ("scan", "router"))
+    assert "same days as prompt support:8 (first seen 1 Mar)" in told(known[2]) and "and" not in told(
+        known[2]
+    )
+
+
 def test_a_release_that_came_after_the_change_had_begun_is_not_told_with_it() -> None:
     later = {"coincident": [{"dimension": "release", "value": "2026.3", "first_seen": "2026-03-02"}]}
     sure = {"onset": date(2026, 2, 25), "onset_first": date(2026, 2, 24), "onset_last": date(2026, 2, 27)}

@@ -49,6 +49,43 @@ def test_a_line_tells_the_latency_before_the_first_token_that_is_a_part_of_it() 
     assert line.metric == "ttft_ms", "a first token that is so late is the news itself"
 
 
+def test_what_most_intents_share_is_not_told_again_with_another_change_of_one_of_them() -> None:
+    slow = [of(number, onset=EARLIER, opened=EARLIER, state="ongoing") for number in range(1, 4)]
+    moved = {"moved_with": [{"metric": "latency_ms", "direction": "up", "effect": 0.3}]}
+    (line,) = told(*slow, item(item_id="dear", metric="cost_usd", explanation=moved), eligible=4).lines
+    assert (line.metric, line.also) == ("cost_usd", ())
+    (line,) = told(item(item_id="dear", metric="cost_usd", explanation=moved), eligible=4).lines
+    assert [one.metric for one in line.also] == ["latency_ms"]
+
+
+def test_one_more_intent_of_a_change_that_was_told_is_no_news() -> None:
+    before = {"onset": DAY - timedelta(days=2), "opened": DAY - timedelta(days=2)}
+    slow = [of(number, state="ongoing", **before) for number in range(1, 4)]
+    found = told(*slow, of(4, **before), eligible=4)
+    assert found.status == "quiet"
+    (line,) = found.ongoing
+    assert (line.state, line.scope, line.member_count) == ("ongoing", "all_intents", 4)
+    (line,) = told(slow[0], *(of(number, **before) for number in range(2, 5)), eligible=4).lines
+    assert (line.state, line.member_count) == ("new", 4), "of one intent it had been told, not of most"
+    found = told(
+        total(state="ongoing", effect=0.7, **before), *(of(n, **before) for n in (1, 2, 3)), eligible=4
+    )
+    assert found.status == "quiet" and found.ongoing[0].scope == "all_intents"
+
+
+def test_an_intent_that_shows_what_all_traffic_shows_is_told_with_it_unless_it_shows_much_more() -> None:
+    found = told(total(state="ongoing", effect=0.6), of(1, effect=0.7))
+    assert found.status == "quiet"
+    (line,) = found.ongoing
+    assert (line.scope, line.item_ids) == ("all_traffic", ("drf_all", "drf_1"))
+    assert [one.intent_id for one in line.members] == ["int_1"]
+    assert "also on its own in Where is my order +70 %" in markdown(
+        told(total(effect=0.6), of(1, effect=0.7))
+    )
+    (line,) = told(total(state="ongoing", effect=0.2), of(1, effect=0.7)).lines
+    assert (line.intent_id, line.state) == ("int_1", "new")
+
+
 def test_what_began_at_another_time_or_ended_otherwise_is_a_line_of_its_own() -> None:
     found = told(
         item(),

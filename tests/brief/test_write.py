@@ -108,6 +108,8 @@ def test_what_was_watched_and_what_not_is_counted_from_the_observations(engine: 
             observation(DAY, intent_id="int_2", slice="tenant=a", verdict="learning"),
             observation(DAY, intent_id="int_3", verdict="no_data"),
             observation(DAY, metric="cost_usd", **moved),
+            observation(DAY, metric="cost_usd", horizon="30d"),
+            observation(DAY, metric="cost_usd", horizon="14d", verdict="learning"),
             observation(DAY, metric="cost_usd", intent_id="int_2"),
         ],
     )

@@ -132,7 +132,7 @@ def test_a_spike_of_yesterday_is_not_alive_today() -> None:
 
 
 def test_two_bad_days_confirm_each_other_and_one_beside_good_ones_does_not() -> None:
-    two = _found(_moved(_panel(4), LATENCY, 5, [0.0, 0.3, 0.3]))
+    two = _found(_moved(_panel(4), LATENCY, 5, [0.0, 0.5, 0.5]))
     one = _found(_moved(_panel(4), LATENCY, 5, [-0.15, -0.15, 0.3]))
     assert _of(two, "i05", LATENCY).confirms
     assert not any(signal.confirms for signal in one if (signal.series, signal.metric) == ("i05", LATENCY))

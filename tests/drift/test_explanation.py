@@ -43,7 +43,7 @@ def placed(rng: np.random.Generator, intent: str, offset: int, row: Row) -> Row:
         "environment": "prod" if rng.random() < 0.9 else "staging",
         "service": "agent",
         "release": "v2" if offset >= CHANGE - 1 and intent == "i3" else "v1",
-        "prompt": "support@8" if offset >= CHANGE and intent == "i3" else "support@7",
+        "prompt": "support:8" if offset >= CHANGE and intent == "i3" else "support:7",
     }
     if swapped:
         row["cost_usd"] *= 2
@@ -152,8 +152,10 @@ def test_a_new_version_of_the_prompt_is_coincident_and_never_the_carrier(
     explained: tuple[Lake, DuckDBEngine],
 ) -> None:
     told = last_items(explained[0])["i3", "latency_ms", "up"]["explanation"]
-    assert {"dimension": "prompt", "value": "support@8", "first_seen": str(day(CHANGE))} in told["coincident"]
-    others = [row["explanation"] for key, row in last_items(explained[0]).items() if key[0] not in ("i3", "all")]
+    assert {"dimension": "prompt", "value": "support:8", "first_seen": str(day(CHANGE))} in told["coincident"]
+    others = [
+        row["explanation"] for key, row in last_items(explained[0]).items() if key[0] not in ("i3", "all")
+    ]
     assert others and not any(one["dimension"] == "prompt" for told in others for one in told["coincident"])
 
 

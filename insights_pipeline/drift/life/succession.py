@@ -19,7 +19,8 @@ def that_go_on(
 
     An episode of an intent that became part of another goes on as one of the whole, under its own id, so that it is
     not told a second time; where the whole has the same episode already, it is over. Episodes of before a series began
-    anew are over too, and those of slices by a dimension that is not one of `groups` (None: all are). What is over is accepted without a word; of a pending one nothing is left.
+    anew are over too, and those of slices by a dimension that is none of `groups` (None: any is). What is over is
+    accepted without a word; of a pending one nothing is left.
     """
     taken = {item.key for item in items if item.live and item.intent_id not in lineage.target}
     today = []

@@ -80,8 +80,8 @@ CALL = {
     "trace": "t-1", "span": "s-2", "parent": "s-1", "type": "LLM", "step": "answer", "started": AT / 1e9,
     "took": "1500",
     "llm": "gpt-4.1-mini", "who": {"id": "u"}, "org": "acme", "chat": "c-1", "in": "Hi?", "out": "Hello!", "usd": 0.25,
-    "tokens_in": 10, "tokens_out": "2", "labels": "a, b", "version": "1.2", "template": "chat@3", "feedback": {"up": True, "word": "good"},
-    "extra": [1, 2], "failed": False,
+    "tokens_in": 10, "tokens_out": "2", "labels": "a, b", "version": "1.2", "feedback": {"up": True, "word": "good"},
+    "template": "chat:3", "extra": [1, 2], "failed": False,
 }  # fmt: skip
 TOOL = {
     "trace": "t-1", "span": "s-3", "parent": "s-1", "started": AT / 1e9 + 2, "tool": "look", "args": {"q": 1},
@@ -102,7 +102,7 @@ def test_every_field_of_a_span_is_found() -> None:
     assert (call["start_ns"], call["end_ns"]) == (AT, AT + 1_500_000_000)
     assert (call["user_id"], call["tenant_id"], call["session_id"]) == ("u", "acme", "c-1")
     assert (call["environment"], call["release"], call["tags"]) == ("prod", "1.2", ["a", "b"])
-    assert call["prompt"] == "chat@3"
+    assert call["prompt"] == "chat:3"
     assert (call["input_text"], call["output_text"]) == ("Hi?", "Hello!")
     assert (call["prompt_tokens"], call["completion_tokens"], call["cost_usd"]) == (10, 2, 0.25)
     assert json.loads(call["attributes"]) == {"extra": [1, 2]}
