@@ -151,3 +151,8 @@ def defanged(text: str, *, limit: int = _LONGEST) -> str:
     line = line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
     line = _WWW.sub("www[.]", line.replace("://", "[:]//").replace("@", "[@]"))
     return _HOST.sub("[.]", line)
+
+
+def code(text: str) -> str:
+    """An id without what could be markup; one that looks like a host is made harmless as all text is."""
+    return defanged("".join(char for char in text[:80] if char.isalnum() or char in "-_.:"))

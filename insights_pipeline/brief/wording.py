@@ -104,9 +104,9 @@ def told(line: Line) -> Told:
         values=words.values,
         since=since(line),
         details=tuple(details(line)),
-        traces=tuple(_code(one) for one in line.trace_ids[:2]),
-        traces_before=tuple(_code(one) for one in line.baseline_trace_ids[:1]),
-        more=command(_code(line.item_ids[0])) if line.item_ids else None,
+        traces=tuple(units.code(one) for one in line.trace_ids[:2]),
+        traces_before=tuple(units.code(one) for one in line.baseline_trace_ids[:1]),
+        more=command(units.code(line.item_ids[0])) if line.item_ids else None,
         line=line,
     )
 
@@ -125,20 +125,19 @@ def subject(line: Line) -> str:
 
 def headline(facts: Facts) -> str:
     """The one line that a person reads if no other."""
-    period = PERIOD[facts.cadence]
     match facts.status:
         case "learning":
             progress = f"learning ({facts.traces_seen:,} of {facts.bootstrap_traces:,})"
             return f"{progress}: intents appear once enough traces have been seen."
         case "no_data":
-            return f"No traces arrived this {period}."
+            return f"No traces arrived this {PERIOD[facts.cadence]}."
         case "quiet":
             if not facts.watched.series:
                 # nothing was tested, so nothing can be said of what did not change
                 return f"Nothing to compare with yet: {_watched(facts, '')} over {facts.traces:,} traces."
             still = f" ({len(facts.ongoing)} still open)" if facts.ongoing else ""
             return f"Nothing significant changed{still}: {_watched(facts)} over {facts.traces:,} traces."
-    when = "" if facts.cadence == "daily" else f" this {period}"
+    when = "" if facts.cadence == "daily" else f" this {PERIOD[facts.cadence]}"
     lead_in = ":" if len(facts.lines) == 1 else "; the largest:"
     return f"{counts(facts)}{when}{lead_in} {short(facts.lines[0])}."
 
@@ -248,8 +247,3 @@ def _traffic(facts: Facts) -> str:
     if facts.status != "learning":
         text += f", {100 * facts.unknown_traces / facts.traces:.0f} % of no known intent"
     return f"Traffic: {text}."
-
-
-def _code(text: str) -> str:
-    """An id without what could be markup; one that looks like a host is made harmless as all text is."""
-    return units.defanged("".join(char for char in text[:80] if char.isalnum() or char in "-_.:"))
