@@ -75,9 +75,9 @@ class Constants:
     # Two odd days open an item only if the last three together pass q_confirm; a week is told only while its last three
     # days pass p_three. An open item is alive while its week passes p_hold and the day agrees with p_agree.
     # p_three, p_hold and p_agree were chosen on seeds 0 to 19 of the base and 0 to 7 of the rough world: false open
-    # days fell to half, no true item was lost; p_agree .1 let lasting ones lapse and come back. q_confirm was chosen on
-    # seeds 0 to 7 of the rough world alone.
-    q_confirm: float = 0.003
+    # days fell to half, no true item was lost; p_agree .1 let lasting ones lapse and come back. q_confirm: of .003, .01
+    # and .02 on seeds 20 to 27 of the base and 8 to 13 of the rough world; less makes B slow, more lets in rough days.
+    q_confirm: float = 0.01
     p_three: float = 0.01
     p_hold: float = 0.01
     p_agree: float = 0.2

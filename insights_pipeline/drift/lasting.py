@@ -21,6 +21,7 @@ from insights_pipeline.drift.judge import Judged, LeftOut
 from insights_pipeline.drift.series.panel import Panel
 from insights_pipeline.drift.statistics import floors, numeric
 from insights_pipeline.drift.statistics.arrays import Floats, Mask, voters
+from insights_pipeline.drift.statistics.moderation import capped
 from insights_pipeline.drift.statistics.multiplicity import benjamini_hochberg
 from insights_pipeline.drift.statistics.persistence import (
     RAMP,
@@ -57,7 +58,9 @@ def judge_lasting(
     for metric in METRICS:
         seen = _Seen(panel, metric, base[metric], out.window[metric], c)
         results[metric] = seen.result(blocked=week[metric].status == Status.COVERAGE, alpha=alpha)
-        three[metric] = p_value(seen.contrast(THREE_DAYS), cap=c.cap_three)
+        # beside a verdict of the week: the pool of all series counts for as much as it does there
+        last = seen.contrast(THREE_DAYS)
+        three[metric] = p_value(replace(last, df=last.df + c.prior_days - c.prior_days_long), cap=c.cap_three)
     q, confirm = _together(results), benjamini_hochberg(np.concatenate([three[one] for one in METRICS]))
     for metric, own in zip(METRICS, np.split(confirm, len(METRICS)), strict=True):
         results[metric] = replace(results[metric], parts={THREE_P: three[metric], CONFIRM_Q: own})
@@ -106,7 +109,7 @@ class _Seen:
             np.where(use_ramp, getattr(ramp, name), getattr(week, name))
             for name in ("difference", "se", "df")
         )
-        df = np.minimum(df, c.cap_lasting)
+        df = capped(df, c.cap_lasting, week.phi)
         n = np.where(self._days.window, self._n, 0.0)[:, -LASTING_DAYS:].sum(axis=1)
         baseline_n = np.where(self._days.reference, self._n, 0.0).sum(axis=1)
         level = self._views[0][1]

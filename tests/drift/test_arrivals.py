@@ -16,6 +16,7 @@ from insights_pipeline.drift.life.arrivals import (
     Known,
     beside_arrivals,
     step_arrivals,
+    vanished,
 )
 from insights_pipeline.drift.life.decisions import Decision, decided
 from insights_pipeline.drift.life.item import ACCEPTED, ONGOING, Item
@@ -147,3 +148,25 @@ def test_a_dismissed_leave_is_told_again_only_after_the_day_it_is_kept_quiet_unt
         items = step_arrivals(on, items, panel([0] * 8 + [40] * (offset + 1), day=on), KNOWN)
     assert items[0].closed == back + timedelta(days=QUIET_DAYS - 1)
     assert items[0].state == ("dismissed" if until is None else "resolved")
+
+
+WEEKLY = [300.0, 0, 0, 0, 0, 0, 0]
+
+
+def test_a_weekly_job_is_not_gone_on_its_silent_days_but_when_its_day_passes_without_it() -> None:
+    for silent in range(1, 7):
+        assert not vanished(panel([*(WEEKLY * 9), *WEEKLY[: 1 + silent]]), KNOWN)
+    missed = panel([*(WEEKLY * 9), *[0.0] * 2])  # its day, and the one after it
+    assert [intent for intent, _ in vanished(missed, KNOWN)] == ["changing"]
+
+
+def test_a_young_intent_was_not_silent_before_it_was_born() -> None:
+    born = [*[0.0] * 55, *[40.0] * 11, 0, 0, 0, 0]
+    assert [intent for intent, _ in vanished(panel(born), KNOWN)] == ["changing"]
+
+
+def test_a_fall_of_a_bursty_intent_is_told_and_a_first_silence_waits_for_gone() -> None:
+    bursty = [300.0, 300, 0, 300, 0, 300, 300] * 10
+    fading = [moved(DOWN)]
+    assert beside_arrivals(fading, TODAY, [], panel(bursty), KNOWN) == fading
+    assert beside_arrivals(fading, TODAY, [], panel([40.0, 40, 0]), KNOWN) == []

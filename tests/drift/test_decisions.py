@@ -90,7 +90,7 @@ def test_an_accepted_item_is_closed_on_that_day_and_its_level_since_the_change_i
 
 
 def test_a_dismissed_item_is_no_line_and_its_days_count_as_normal_until_it_is_over() -> None:
-    history = play([SHOWS, SHOWS, SHOWS, SHOWS, SHOWS, QUIET, None, QUIET, SHOWS], [decision("dismiss", 1)])
+    history = play([SHOWS, SHOWS, SHOWS, SHOWS, QUIET, QUIET, None, QUIET, SHOWS], [decision("dismiss", 1)])
     assert states(history)[:8] == ["new"] + ["dismissed"] * 7
     assert all(day[0].quarantined == () for day in history[1:8])
     assert [day[0].closed for day in history[:8]] == [None] * 7 + [on(7)]
@@ -109,9 +109,10 @@ def test_a_change_kept_quiet_until_a_day_stays_quarantined_and_is_told_again_aft
 
 
 def test_a_change_kept_quiet_that_ends_before_the_day_is_never_told() -> None:
-    history = play([SHOWS, SHOWS, *[QUIET] * 4], [decision("dismiss", 1, until=20)])
-    assert states(history) == ["new", *["dismissed"] * 5]
-    assert history[4][0].closed == on(3) and on(2) not in history[4][0].quarantined
+    quiet = [QUIET] * 3
+    history = play([SHOWS, SHOWS, *quiet, QUIET, QUIET], [decision("dismiss", 1, until=20)])
+    assert states(history) == ["new", *["dismissed"] * 6]
+    assert history[4][0].closed == on(4) and on(2) not in history[4][0].quarantined
 
 
 def test_what_comes_back_before_the_day_it_is_kept_quiet_until_stays_quiet_as_the_same_item() -> None:
@@ -194,8 +195,8 @@ def test_nothing_is_kept_quiet_into_the_past_or_beyond_what_a_baseline_bears(unt
 
 
 def test_what_is_over_cannot_be_decided() -> None:
-    over = play([SHOWS, QUIET, QUIET])[-1][0]
-    with pytest.raises(ValueError, match="was resolved on 2026-03-03"):
+    over = play([SHOWS, QUIET, QUIET, QUIET])[-1][0]
+    with pytest.raises(ValueError, match="was resolved on 2026-03-04"):
         payload_of(row_of(over), day=on(3))
 
 

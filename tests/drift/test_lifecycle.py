@@ -37,12 +37,12 @@ def states(history: list[list[Item]]) -> list[str]:
     return [day[0].state if day else "-" for day in history]
 
 
-def test_an_item_is_new_then_ongoing_then_resolves_after_two_quiet_days_with_data() -> None:
-    history = play([[signal("A")], [signal()], [], None, []])
-    assert states(history) == ["new", "ongoing", "recovering", "no_data", "resolved"]
+def test_an_item_is_new_then_ongoing_then_resolves_after_three_quiet_days_with_data() -> None:
+    history = play([[signal("A")], [signal()], [], None, [], []])
+    assert states(history) == ["new", "ongoing", "recovering", "no_data", "recovering", "resolved"]
     assert len({day[0].item_id for day in history}) == 1
     last = history[-1][0]
-    assert last.closed == D0 + timedelta(days=4)
+    assert last.closed == D0 + timedelta(days=5)
     assert last.quarantined == tuple(D0 + timedelta(days=d) for d in range(-6, 2))
 
 
@@ -112,7 +112,7 @@ def test_thirty_open_days_are_accepted_and_start_a_new_level() -> None:
 
 
 def test_closed_items_are_forgotten_when_no_baseline_reaches_them() -> None:
-    assert states(play([[signal("A")], *[[]] * (REACH_DAYS + 3)]))[-3:] == ["resolved", "-", "-"]
+    assert states(play([[signal("A")], *[[]] * 74]))[-3:] == ["resolved", "-", "-"]
 
 
 def test_a_mean_and_its_p95_are_one_item_named_after_the_mean() -> None:
@@ -138,7 +138,7 @@ def test_severity_of_an_episode_never_falls() -> None:
 
 def test_a_month_that_still_remembers_an_incident_does_not_keep_it_open() -> None:
     past = signal("D", recent=False)
-    assert states(play([[signal("A")], [past], [past]]))[-1] == "resolved"
+    assert states(play([[signal("A")], [past], [past], [past]]))[-1] == "resolved"
     assert states(play([[past], [past], [past]])) == ["new", "ongoing", "ongoing"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -69,7 +70,8 @@ def vanished(panel: Panel, known: Known) -> list[tuple[str, float]]:
     """(intent, traces expected) of intents silent for 3 days though 20 traces or more were due and others came.
 
     The silent days are those before the last: that one may still be under way, so it can show that an intent is back
-    but not that it is gone.
+    but not that it is gone. An intent that is silent by habit (a weekly job) is gone once it is silent for longer than
+    ever in its last 30 days.
     """
     silent = slice(-SILENT_DAYS - 1, -1)
     usual = slice(max(0, panel.n.shape[1] - 1 - SILENT_DAYS - BASELINE_DAYS), -SILENT_DAYS - 1)
@@ -81,9 +83,21 @@ def vanished(panel: Panel, known: Known) -> list[tuple[str, float]]:
             continue
         flowing = panel.total[usual] > 0
         expected = SILENT_DAYS * float(panel.n[row, usual].sum()) / max(1, int(flowing.sum()))
-        if expected >= MIN_TRACES:
+        silence = _silence(panel, row, slice(usual.start, -1))
+        if expected >= MIN_TRACES and silence[-1] > max(silence[:-1], default=0):
             found.append((intent, expected))
     return found
+
+
+def _silence(panel: Panel, row: int, days: slice) -> list[int]:
+    """How many days without a trace followed each day with one, in time order, where others came."""
+    runs: list[int] = []
+    for n, total in zip(panel.n[row, days], panel.total[days], strict=True):
+        if n > 0:
+            runs.append(0)
+        elif total > 0 and runs:
+            runs[-1] += 1
+    return runs
 
 
 def arrives_or_leaves(item: Item) -> bool:
@@ -118,11 +132,17 @@ def beside_arrivals(
 
 
 def _fell_silent(panel: Panel, row: int) -> bool:
-    """Whether a series whose silence would be noticed had none of the traffic of a day of this week."""
+    """Whether a series whose silence would be noticed had none of a day's traffic more often this week than usual."""
     week, usual = slice(-_WEEK, None), slice(-_WEEK - BASELINE_DAYS, -_WEEK)
-    flowing = panel.total[usual] > 0
-    expected = SILENT_DAYS * float(panel.n[row, usual].sum()) / max(1, int(flowing.sum()))
-    return expected >= MIN_TRACES and bool(((panel.n[row, week] == 0) & (panel.total[week] > 0)).any())
+    flowing = max(1, int((panel.total[usual] > 0).sum()))
+    expected = SILENT_DAYS * float(panel.n[row, usual].sum()) / flowing
+
+    def empty(days: slice) -> int:
+        return int(((panel.n[row, days] == 0) & (panel.total[days] > 0)).sum())
+
+    since = int(np.argmax(panel.n[row, usual] > 0))  # before its first trace an intent was not silent
+    habit = max(0, empty(usual) - since) / flowing
+    return expected >= MIN_TRACES and empty(week) > math.ceil(_WEEK * habit)
 
 
 def _young(born: date, day: date, known: Known) -> bool:

@@ -9,7 +9,13 @@ import numpy as np
 from insights_pipeline.drift.constants import BASELINE_DAYS, DEFAULT, Constants
 from insights_pipeline.drift.statistics import floors
 from insights_pipeline.drift.statistics.arrays import Floats, Mask, latest, pick, ratio, voters
-from insights_pipeline.drift.statistics.moderation import autocorrelation, prior_variance, squeeze, vif
+from insights_pipeline.drift.statistics.moderation import (
+    autocorrelation,
+    capped,
+    prior_variance,
+    squeeze,
+    vif,
+)
 from insights_pipeline.drift.statistics.rates import smallest_rise, weaker_z
 from insights_pipeline.drift.statistics.result import TestResult, status_of
 
@@ -108,7 +114,7 @@ def compare(
     trials, other = _precision(model, n_w, squares, days)
     found = weaker_z(rate, p0, n_w, trials, other)
     z = np.where(tested, found.z, np.nan)
-    df = np.where(tested, np.minimum(model.df, cap), np.nan)
+    df = np.where(tested, capped(model.df, cap, model.phi), np.nan)
     margin = special.stdtrit(df, 0.975) * found.se
     p_low, p_high = (special.expit(special.logit(p0) + found.log_odds + s * margin) for s in (-1, 1))
     return TestResult(
@@ -160,7 +166,7 @@ def detectable(model: Fit, *, days: int, cap: float, alpha: float, c: Constants 
     n = model.n / np.maximum(model.days, 1) * days
     k = np.full_like(n, float(days))
     trials, other = _precision(model, n, 1 / k, k)
-    df = np.minimum(model.df, cap)
+    df = capped(model.df, cap, model.phi)
     ready = (model.days >= c.min_days) & (model.n >= c.min_base_n) & (n >= c.min_n)
     p1 = smallest_rise(model.p0, np.maximum(n, 1e-9), trials, other, alpha=alpha, df=df)
     return np.where(ready, _rise(model.p0, p1), np.nan)

@@ -13,6 +13,7 @@ from insights_pipeline.drift.statistics.arrays import Floats, Ints, Mask, masked
 _MOST_STEPS = 60  # halving alone needs no more for the precision; Newton about five
 _PRECISION = 1e-7  # relative, of tau2
 _POOL_ROUNDS = 6
+_USUAL_PHI = 0.3
 
 
 def huber_mean(
@@ -133,6 +134,17 @@ def autocorrelation(
     phi += (1 + 3 * max(phi, 0.0)) * float((mask.sum(axis=1) > 0).sum() / max(1, mask.sum()))
     phi = (weight * phi + c.phi_pairs * c.phi_prior) / max(weight + c.phi_pairs, 1e-300)
     return float(np.clip(phi, 0.0, c.phi_max))
+
+
+def capped(df: Floats, cap: float, phi: Floats | float) -> Floats:
+    """Degrees of freedom of a t, at most `cap`, and fewer where days remember each other more than usual.
+
+    Of m days with autocorrelation phi a variance is known as of m (1 − phi²) / (1 + phi²) independent ones. Source:
+    Bayley and Hammersley (1946), JRSS Suppl. 8. The caps were chosen where phi is .3, so only more memory counts.
+    """
+    memory = np.square(np.asarray(phi, dtype=np.float64))
+    independent = (1 - memory) / (1 + memory) * (1 + _USUAL_PHI**2) / (1 - _USUAL_PHI**2)
+    return np.asarray(np.minimum(df, cap * np.minimum(independent, 1.0)))
 
 
 def vif(k: Floats, phi: float) -> Floats:

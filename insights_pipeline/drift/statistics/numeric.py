@@ -10,7 +10,7 @@ from insights_pipeline.drift.constants import BASELINE_DAYS, DEFAULT, Constants
 from insights_pipeline.drift.statistics import floors
 from insights_pipeline.drift.statistics.arrays import Floats, Mask, latest, pick, ratio, voters
 from insights_pipeline.drift.statistics.location import Location, locate, window_level
-from insights_pipeline.drift.statistics.moderation import vif
+from insights_pipeline.drift.statistics.moderation import capped, vif
 from insights_pipeline.drift.statistics.result import TestResult, status_of
 
 # Variance of a log p95 in units of the within-day variance of a log value: p(1−p) / f² at .95 is about 4.5 for a
@@ -143,7 +143,7 @@ def compare(
     )
     difference = np.where(tested, mean - model.mu, np.nan)
     se = np.where(tested, np.sqrt(var), np.nan)
-    df = np.where(tested, np.minimum(model.location.df, cap), np.nan)
+    df = np.where(tested, capped(model.location.df, cap, model.location.phi), np.nan)
     t = difference / se
     margin = special.stdtrit(df, 0.975) * se
     return TestResult(
@@ -178,5 +178,5 @@ def detectable(
     k = np.full_like(v, float(days))
     se = np.sqrt(v / days + vif(k, model.location.phi) * model.tau2 / days + model.location.var_mu)
     ready = (model.days >= c.min_days) & (model.n >= c.min_base_n) & (model.day_n * days >= c.min_n)
-    size = np.maximum(floors.reach(alpha, np.minimum(model.location.df, cap)) * se, floor)
+    size = np.maximum(floors.reach(alpha, capped(model.location.df, cap, model.location.phi)) * se, floor)
     return np.where(ready, np.expm1(size), np.nan)

@@ -9,6 +9,7 @@ import numpy as np
 from insights_pipeline.drift.constants import Constants
 from insights_pipeline.drift.statistics.arrays import Floats, Mask, latest, masked_median, pick
 from insights_pipeline.drift.statistics.location import Location, locate, weekday_variance
+from insights_pipeline.drift.statistics.moderation import capped
 
 WINDOW_DAYS = 14
 REFERENCE_DAYS = 56
@@ -39,6 +40,7 @@ class Contrast:
     difference: Floats
     se: Floats
     df: Floats  # of the variance between days, before any cap
+    phi: Floats | float
 
     @property
     def t(self) -> Floats:
@@ -99,6 +101,7 @@ def contrast(days: Observed, level: Location, shape: tuple[float, ...], *, c: Co
         difference=np.where(enough, (a * np.where(use, shift, 0.0)).sum(axis=1), np.nan),
         se=np.where(enough, np.sqrt(np.maximum(var, 1e-300)), np.nan),
         df=np.where(enough, level.df, np.nan),
+        phi=level.phi,
     )
 
 
@@ -111,6 +114,7 @@ def weaker(first: Contrast, second: Contrast) -> Contrast:
         difference=np.where(agree | np.isnan(difference), difference, 0.0),
         se=np.where(take, second.se, first.se),
         df=first.df,
+        phi=first.phi,
     )
 
 
@@ -118,4 +122,4 @@ def p_value(found: Contrast, *, cap: float) -> Floats:
     """Two-sided, from t with at most `cap` degrees of freedom: days have heavier tails than a normal."""
     from scipy import special
 
-    return np.asarray(2 * special.stdtr(np.minimum(found.df, cap), -np.abs(found.t)))
+    return np.asarray(2 * special.stdtr(capped(found.df, cap, found.phi), -np.abs(found.t)))

@@ -10,7 +10,7 @@ from insights_pipeline.drift.constants import BASELINE_DAYS, DEFAULT, Constants
 from insights_pipeline.drift.statistics import floors
 from insights_pipeline.drift.statistics.arrays import Floats, Mask, latest, pick, voters
 from insights_pipeline.drift.statistics.location import Location, locate, window_level
-from insights_pipeline.drift.statistics.moderation import vif
+from insights_pipeline.drift.statistics.moderation import capped, vif
 from insights_pipeline.drift.statistics.result import TestResult, status_of
 
 
@@ -129,7 +129,7 @@ def compare(
     )
     difference = np.where(tested, level - model.location.mu, np.nan)
     se = np.where(tested, np.sqrt(var), np.nan)
-    df = np.where(tested, np.minimum(model.location.df, cap), np.nan)
+    df = np.where(tested, capped(model.location.df, cap, model.location.phi), np.nan)
     t = difference / se
     margin = special.stdtrit(df, 0.975) * se
     return TestResult(
@@ -157,5 +157,7 @@ def detectable(model: Fit, *, days: int, cap: float, alpha: float, c: Constants 
     v = np.maximum(model.s2w, 1e-12) / np.maximum(model.day_n, 1)
     se = np.sqrt(v / days + vif(k, location.phi) * location.tau2 / days + location.var_mu)
     ready = (location.days >= c.min_days) & (model.n >= c.min_base_n) & (model.day_n * days >= c.min_n)
-    size = np.maximum(floors.reach(alpha, np.minimum(location.df, cap)) * se, floors.SCORE_DEVIATIONS)
+    size = np.maximum(
+        floors.reach(alpha, capped(location.df, cap, location.phi)) * se, floors.SCORE_DEVIATIONS
+    )
     return np.where(ready, model.unit * size, np.nan)

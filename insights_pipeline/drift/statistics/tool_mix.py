@@ -10,7 +10,7 @@ from insights_pipeline.drift.constants import BASELINE_DAYS, DEFAULT, Constants
 from insights_pipeline.drift.statistics import floors
 from insights_pipeline.drift.statistics.arrays import Floats, Mask, latest, pick
 from insights_pipeline.drift.statistics.error_rate import effective
-from insights_pipeline.drift.statistics.moderation import autocorrelation, prior_variance, squeeze
+from insights_pipeline.drift.statistics.moderation import autocorrelation, capped, prior_variance, squeeze
 from insights_pipeline.drift.statistics.result import Status, TestResult
 
 _MAX_RHO = 0.3
@@ -131,7 +131,7 @@ def compare(
     status[(model.days < c.min_days) | (model.n < c.min_base_n)] = Status.LEARNING
     tested = status == Status.TESTED
     m1 = np.maximum(m1, 1e-3)
-    df = np.where(tested, np.minimum(model.df, 2 * cap), np.nan)
+    df = np.where(tested, capped(model.df, 2 * cap, model.phi), np.nan)
     f = np.where(tested, x2 / m1, np.nan)
     variation = np.abs(difference).sum(axis=1) / 2
     by_chance = expected_variation(pooled, trials)
@@ -188,6 +188,6 @@ def detectable(model: Fit, *, days: int, cap: float, alpha: float, c: Constants 
     trials = 1 / (1 / effective(n, 1 / k, k, model.rho, model.phi) + 1 / model.n_eff())
     _, m1 = pearson(np.zeros_like(model.pi), model.pi, trials)
     ready = (model.days >= c.min_days) & (model.n >= c.min_base_n) & (n >= c.min_n)
-    df = np.minimum(model.df, 2 * cap)
+    df = capped(model.df, 2 * cap, model.phi)
     chance = expected_variation(model.pi, trials)
     return np.where(ready, _detectable(model.pi, np.maximum(m1, 1e-3), df, trials, chance, alpha), np.nan)

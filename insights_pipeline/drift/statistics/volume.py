@@ -15,7 +15,7 @@ from insights_pipeline.drift.statistics import floors
 from insights_pipeline.drift.statistics.arrays import Floats, Ints, Mask, latest, pick, ratio
 from insights_pipeline.drift.statistics.exposure import MIN_DAYS, Exposed, Fit, exposed, fit, inside
 from insights_pipeline.drift.statistics.location import Location, weekday_variance, window_level
-from insights_pipeline.drift.statistics.moderation import vif
+from insights_pipeline.drift.statistics.moderation import capped, vif
 from insights_pipeline.drift.statistics.rates import smallest_rise, weaker_z
 from insights_pipeline.drift.statistics.result import TestResult, status_of
 from insights_pipeline.drift.statistics.silence import usage
@@ -137,7 +137,7 @@ def _shares(
     )
     trials = _trials(share, total, between)
     found = weaker_z(count / total, share, total, trials, between)
-    df = np.minimum(odds.df, cap)
+    df = capped(odds.df, cap, odds.phi)
     margin = special.stdtrit(df, 0.975) * found.se
     low, high = (special.expit(special.logit(share) + found.log_odds + s * margin) / share for s in (-1, 1))
     traffic = np.exp(model.traffic.mu[:, None] + model.traffic.effect(weekday))
@@ -211,7 +211,7 @@ def _magnitude(count: Floats, expected: Floats, usual: Floats, total: Floats) ->
 def _counts(model: Fit, n: Floats, difference: Floats, se: Floats, *, cap: float, alpha: float) -> _Change:
     from scipy import special
 
-    df = np.minimum(model.traffic.df, cap)
+    df = capped(model.traffic.df, cap, model.traffic.phi)
     margin = special.stdtrit(df, 0.975) * se
     return _Change(
         expected=n.sum(axis=1) * np.exp(-difference),
@@ -233,11 +233,11 @@ def detectable(model: Fit, *, days: int, cap: float, alpha: float, c: Constants 
     def between(location: Location) -> Floats:
         return np.asarray(vif(k, location.phi) * location.tau2 / days + location.var_mu)
 
-    df = np.minimum(model.odds.df, cap)
+    df = capped(model.odds.df, cap, model.odds.phi)
     other = between(model.odds)
     level = alpha / np.where(model.habit.silent > 0, 2.0, 1.0)
     p1 = smallest_rise(share, total, _trials(share, total, other), other, alpha=level, df=df)
-    of_traffic = floors.reach(alpha, np.minimum(model.traffic.df, cap)) * np.sqrt(
+    of_traffic = floors.reach(alpha, capped(model.traffic.df, cap, model.traffic.phi)) * np.sqrt(
         between(model.traffic) + 1 / total
     )
     of_count = np.expm1(np.maximum(of_traffic, floors.VOLUME_LOG_RATIO))
