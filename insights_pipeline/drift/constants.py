@@ -81,6 +81,7 @@ class Constants:
     p_three: float = 0.01
     p_hold: float = 0.01
     p_agree: float = 0.2
+    p_sure: float = 0.001  # by judgement, not by measurement
 
 
 DEFAULT = Constants()

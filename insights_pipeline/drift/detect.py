@@ -121,8 +121,9 @@ def _of_direction(
     lasting_holds = (lasting.p <= c.p_hold) & (lasting.size >= 0.5) & still
     month_holds = (month.p <= c.p_hold) & (month.size >= 0.5) & still
     confirms = np.where(np.isfinite(q_three), q_three <= c.q_confirm, week_holds)
-    # one bad day moves the mean of its week for a week: what is over by today must not look alive for so long
-    today = agrees & ((day.p <= c.p_agree) | ~day.known)
+    # one bad day moves the mean of its week for a week: what is over by today must not look alive for so long; but
+    # where the week is beyond doubt, a day of few traces need not prove it again
+    today = agrees & ((day.p <= c.p_agree) | (week.p <= c.p_sure) | ~day.known)
     recent = hit | pulled[EXTREME] | (today & (week_holds | lasting_holds))
     holds = recent | month_holds | np.any(list(pulled.values()), axis=0)
     return [
