@@ -108,7 +108,7 @@ def _of_direction(
     p_three, q_three = (three.get(name, np.full(len(panel.series), np.nan)) for name in (THREE_P, CONFIRM_Q))
     pulled = {
         # days that were odd early in a week move its mean for a week: the last three must be odd as well
-        WEEK: (week.q <= c.q)
+        WEEK: (week.q <= c.q_week)
         & (week.size >= 1)
         & np.where(np.isfinite(p_three), p_three <= c.p_three, agrees),
         EXTREME: (day.q <= c.q_day) & (day.size >= 1),
