@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
+from inspect import iscoroutinefunction
 from pathlib import Path
 
 import pytest
@@ -25,6 +28,19 @@ def engine(lake: Lake, tmp_path: Path) -> DuckDBEngine:
     return DuckDBEngine(
         lake, connect_with(engine_config(threads=2, memory_mb=512, temp_dir=tmp_path / "spill"))
     )
+
+
+@pytest.fixture(autouse=True)
+def _no_client_of_a_model_outlives_its_test() -> Iterator[None]:
+    """litellm keeps one for each address, and drops the 201st with its connection open: a warning in some later test."""
+    yield
+    litellm = sys.modules.get("litellm")
+    if litellm is not None:
+        kept = litellm.in_memory_llm_clients_cache
+        for key, client in list(kept.cache_dict.items()):
+            if not iscoroutinefunction(client.close):  # we never ask from an event loop: those have no connection
+                kept.delete_cache(key)
+                client.close()
 
 
 @pytest.fixture(scope="session")

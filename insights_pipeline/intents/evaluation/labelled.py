@@ -12,6 +12,7 @@ from typing import BinaryIO, Literal
 MAX_ROWS = 1_000_000
 _MAX_TEXT = 20_000  # characters of a text or label that are kept
 _MAX_LINE = 10_000_000  # bytes
+_LONGEST_CELL = 131_072  # characters
 _TOLD = 5  # bad rows that are told one by one
 _TEXT, _TRACE = "text", "trace_id"
 _FORMATS = {".csv": ",;\t", ".tsv": "\t", ".txt": "\t"}
@@ -164,6 +165,7 @@ def _table(
     delimiter = max(delimiters, key=first.count)
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if "," in delimiters else csv.QUOTE_NONE
     header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter, quoting=quoting), [])]
+    csv.field_size_limit(_LONGEST_CELL)  # of the whole process: who reads exports sets another
     reader = csv.reader(lines, delimiter=delimiter, quoting=quoting)
     while True:
         try:
