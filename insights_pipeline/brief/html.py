@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from insights_pipeline.brief import units
 from insights_pipeline.brief.facts import Facts, Line
 from insights_pipeline.brief.links import Links
+from insights_pipeline.brief.templating import environment
 from insights_pipeline.brief.wording import Told, page
 from insights_pipeline.drift.constants import DOWN, WORSE_UP
 from insights_pipeline.drift.life.item import RESOLVED
@@ -70,13 +71,4 @@ def _interval(line: Line) -> Interval | None:
 
 @cache
 def _template() -> Template:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("insights_pipeline.brief"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=True,
-    )
-    return environment.get_template("brief.html")
+    return environment(autoescape=True).get_template("brief.html")

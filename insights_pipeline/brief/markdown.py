@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from insights_pipeline.brief import units
 from insights_pipeline.brief.facts import Facts
 from insights_pipeline.brief.links import Links
+from insights_pipeline.brief.templating import environment
 from insights_pipeline.brief.wording import Told, page
 
 if TYPE_CHECKING:
@@ -56,15 +57,7 @@ def _line(told: Told) -> Iterator[str]:
 
 @cache
 def _template() -> Template:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     # Markdown, not HTML: the filter `md` does the escaping.
-    environment = Environment(
-        loader=PackageLoader("insights_pipeline.brief"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,
-    )
-    environment.filters["md"] = line
-    return environment.get_template("brief.md")
+    templates = environment(autoescape=False)
+    templates.filters["md"] = line
+    return templates.get_template("brief.md")

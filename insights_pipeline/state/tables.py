@@ -18,18 +18,25 @@ VERSIONS = "insights_state_version"
 # SQLite counts only an INTEGER up by itself.
 _ID = BigInteger().with_variant(Integer(), "sqlite")
 
-INTENT_EDITS = Table(
-    "intent_edits",
-    METADATA,
-    Column("edit_id", _ID, Identity(), primary_key=True),
-    Column("at_ns", BigInteger, nullable=False),
-    Column("by", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("payload", JSON, nullable=False),
-    Column("undone_at_ns", BigInteger),
-    Column("undone_by", Text),
-    sqlite_autoincrement=True,  # an id is never given twice
-)
+
+def _ledger(name: str, key: str) -> Table:
+    """What a `ledger.Ledger` keeps."""
+    return Table(
+        name,
+        METADATA,
+        Column(key, _ID, Identity(), primary_key=True),
+        Column("at_ns", BigInteger, nullable=False),
+        Column("by", Text, nullable=False),
+        Column("kind", Text, nullable=False),
+        Column("payload", JSON, nullable=False),
+        Column("undone_at_ns", BigInteger),
+        Column("undone_by", Text),
+        sqlite_autoincrement=True,  # an id is never given twice
+    )
+
+
+INTENT_EDITS = _ledger("intent_edits", "edit_id")
+DRIFT_DECISIONS = _ledger("drift_decisions", "decision_id")
 
 LLM_ANSWERS = Table(
     "llm_answers",
@@ -41,19 +48,6 @@ LLM_ANSWERS = Table(
     Column("prompt_tokens", BigInteger),
     Column("completion_tokens", BigInteger),
     Column("cost_usd", Float),
-)
-
-DRIFT_DECISIONS = Table(
-    "drift_decisions",
-    METADATA,
-    Column("decision_id", _ID, Identity(), primary_key=True),
-    Column("at_ns", BigInteger, nullable=False),
-    Column("by", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("payload", JSON, nullable=False),
-    Column("undone_at_ns", BigInteger),
-    Column("undone_by", Text),
-    sqlite_autoincrement=True,
 )
 
 # One row for each message and contact point: what makes a brief go out once.

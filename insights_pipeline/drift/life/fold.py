@@ -79,5 +79,4 @@ def _told(
     row = panel.series.index(item.series)
     total = float(panel.total[-_SHARE_DAYS:].sum())
     share = significant(float(panel.n[row, -_SHARE_DAYS:].sum()) / total) if total > 0 else None
-    item = replace(item, traffic_share=share)
-    return item if item.evidence is None else explained(item, day, panel, judged, found, out)
+    return explained(replace(item, traffic_share=share), day, panel, judged, found, out)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from insights_pipeline.drift.constants import ALL
+from insights_pipeline.drift.constants import ALL, ERRORS
 from insights_pipeline.drift.series.groups import LEAST_TRACES, MOST_VALUES
 from insights_pipeline.drift.series.lineage import ITSELF, Lineage
 from insights_pipeline.drift.series.panel import Panel, build_panel
@@ -81,11 +82,8 @@ def read_panel(
     }
     rows = engine.query(load_sql(_PACKAGE, "panel"), source, {"gamma": GAMMA})
     shares = engine.query(load_sql(_PACKAGE, "panel_tools"), source)
-    total = engine.query(
-        "SELECT date, n FROM intent_rollups WHERE intent_id = $name AND metric = 'error_rate' ORDER BY date",
-        {"intent_rollups": source["intent_rollups"]},
-        {"name": ALL},
-    )
+    # the error-rate series has all traces of a day
+    total = rows.filter((pc.field("intent_id") == ALL) & (pc.field("metric") == ERRORS))
     if groups:
         of_groups: dict[str, Source] = {
             "slice_rollups": Slice("slice_rollups", days),

@@ -136,15 +136,14 @@ def autocorrelation(
     return float(np.clip(phi, 0.0, c.phi_max))
 
 
-def capped(df: Floats, cap: float, phi: Floats | float) -> Floats:
+def capped(df: Floats, cap: float, phi: float) -> Floats:
     """Degrees of freedom of a t, at most `cap`, and fewer where days remember each other more than usual.
 
     Of m days with autocorrelation phi a variance is known as of m (1 − phi²) / (1 + phi²) independent ones. Source:
     Bayley and Hammersley (1946), JRSS Suppl. 8. The caps were chosen where phi is .3, so only more memory counts.
     """
-    memory = np.square(np.asarray(phi, dtype=np.float64))
-    independent = (1 - memory) / (1 + memory) * (1 + _USUAL_PHI**2) / (1 - _USUAL_PHI**2)
-    return np.asarray(np.minimum(df, cap * np.minimum(independent, 1.0)))
+    independent = (1 - phi**2) / (1 + phi**2) * (1 + _USUAL_PHI**2) / (1 - _USUAL_PHI**2)
+    return np.asarray(np.minimum(df, cap * min(independent, 1.0)))
 
 
 def vif(k: Floats, phi: float) -> Floats:

@@ -40,7 +40,7 @@ class Contrast:
     difference: Floats
     se: Floats
     df: Floats  # of the variance between days, before any cap
-    phi: Floats | float
+    phi: float
 
     @property
     def t(self) -> Floats:
@@ -87,8 +87,7 @@ def contrast(days: Observed, level: Location, shape: tuple[float, ...], *, c: Co
     a = np.where(use, template / total, 0.0)
     a = a / np.maximum(a.sum(axis=1), 1e-300)[:, None]
     lag = np.abs(np.subtract.outer(np.arange(width), np.arange(width)))
-    # phi may be one number or one a series
-    memory = np.asarray(level.phi)[..., None, None] ** lag
+    memory = level.phi**lag
     between = ((a[:, :, None] * memory) * a[:, None, :]).sum(axis=(1, 2)) * level.tau2
     var = (
         (a**2 * np.where(use, v, 0.0)).sum(axis=1)
