@@ -38,7 +38,8 @@ def _no_client_of_a_model_outlives_its_test() -> Iterator[None]:
     if litellm is not None:
         kept = litellm.in_memory_llm_clients_cache
         for key, client in list(kept.cache_dict.items()):
-            if not iscoroutinefunction(client.close):  # we never ask from an event loop: those have no connection
+            # an asynchronous one has no connection: we never ask from an event loop
+            if not iscoroutinefunction(client.close):
                 kept.delete_cache(key)
                 client.close()
 
