@@ -32,7 +32,7 @@ def engine(lake: Lake, tmp_path: Path) -> DuckDBEngine:
 
 @pytest.fixture(autouse=True)
 def _no_client_of_a_model_outlives_its_test() -> Iterator[None]:
-    """litellm keeps one for each address, and drops the 201st with its connection open: a warning in some later test."""
+    """litellm keeps 200, one an address, and drops the next with its connection open: a warning in some later test."""
     yield
     litellm = sys.modules.get("litellm")
     if litellm is not None:
