@@ -85,19 +85,31 @@ class Score:
         delay = [d for name, volume, d in self.delays if volume >= least and (name in _CORE) == core]
         return [float(np.mean(np.array(delay) <= day)) if delay else float("nan") for day in BY_DAY]
 
+    def power_alike(self, *, least: float = 0) -> list[float]:
+        """The same with each of the core effects counted alike: seeds draw them, so some sets have more hard ones."""
+        by_effect = [
+            [d for name, volume, d in self.delays if name == effect and volume >= least] for effect in _CORE
+        ]
+        return [
+            float(np.mean([np.mean(np.array(delay) <= day) for delay in by_effect if delay] or [np.nan]))
+            for day in BY_DAY
+        ]
+
     def line(self, label: str) -> str:
         """One row of the table."""
         items = f"{self.true_items}/{self.false_items}" if self.true_items + self.false_items else "-"
+        busy, alike = self.power(least=BUSY), self.power_alike(least=BUSY)
+        powers = (self.power(), busy, alike, self.power(least=BUSY, core=False))
         return (
             f"{label:<24}{self.false_alarms:>9.2f}{1000 * self.starts / max(1, self.null_days):>8.3f}{self.fdr:>7.3f}"
-            f"{items:>9}  {_slashed(self.power()):<20}{_slashed(self.power(least=BUSY)):<20}"
-            f"{_slashed(self.power(least=BUSY, core=False)):<20}{1e6 * self.seconds / max(1, self.judged):>7.0f}"
+            f"{items:>9}  {''.join(f'{_slashed(power):<20}' for power in powers)}"
+            f"{1e6 * self.seconds / max(1, self.judged):>7.0f}"
         )
 
 
 HEADER = (
     f"{'detector':<24}{'FA/1000':>9}{'starts':>8}{'FDR':>7}{'items t/f':>9}  {'all volumes':<20}"
-    f"{f'>= {BUSY} a day':<20}{'volume, scores':<20}{'ms/1000':>7}"
+    f"{f'>= {BUSY} a day':<20}{'effects alike':<20}{'volume, scores':<20}{'ms/1000':>7}"
 )
 
 
@@ -121,6 +133,7 @@ def by_effect(score: Score) -> list[str]:
 def goals(world: str, policy: Score, shown: Score) -> list[str]:
     """Each goal, what was measured, met or not. `policy`: the triggers; `shown`: items, as users see them."""
     within_week = policy.power(least=BUSY)[BY_DAY.index(7)]
+    alike = policy.power_alike(least=BUSY)[BY_DAY.index(7)]
     checks = {
         "base": (
             (
@@ -130,6 +143,7 @@ def goals(world: str, policy: Score, shown: Score) -> list[str]:
             ),
             ("pooled FDR <= 3 %", policy.fdr, policy.fdr <= 0.03),
             (f"found in 7 days at >= {BUSY} a day >= 74 %", within_week, within_week >= 0.74),
+            ("the same, each effect counted alike", alike, alike >= 0.74),
             ("pooled FDR <= 3 %, open items", shown.fdr, shown.fdr <= 0.03),
         ),
         "rough": (

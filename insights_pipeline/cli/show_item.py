@@ -29,7 +29,7 @@ _TESTS = (
     "baseline_n", "baseline_value", "days_left_out", "effect", "effect_low", "effect_high", "p", "q",
     "smallest_detectable", "trigger", "verdict",
 )  # fmt: skip
-_SPANS = {"1d": "one day", "7d": "7 days", "14d": "14 days", "30d": "30 days"}
+_SPANS = {"1d": "one day", "3d": "3 days", "7d": "7 days", "14d": "14 days", "30d": "30 days"}
 _LEAST_POINTS = 0.01  # of the calls: less is no tool that gained or lost
 _LABEL = 15
 _WIDTH = 400

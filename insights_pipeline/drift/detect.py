@@ -15,26 +15,27 @@ from insights_pipeline.drift.constants import (
     HORIZONS,
     LASTING_HORIZON,
     REACH_DAYS,
+    RECENT_HORIZON,
     TOOLS,
     UP,
     Constants,
 )
 from insights_pipeline.drift.judge import Judged, LeftOut, judge
-from insights_pipeline.drift.lasting import CONFIRM_Q, THREE_P, judge_lasting
-from insights_pipeline.drift.lasting import METRICS as _LASTING
+from insights_pipeline.drift.lasting import judge_lasting
 from insights_pipeline.drift.series.panel import Panel
 from insights_pipeline.drift.statistics.arrays import Floats, Mask
 from insights_pipeline.drift.statistics.result import Status
 from insights_pipeline.lake import DayRange
 
-# A: 7-day window. B: two single days of three. C: one extreme day. D: 30-day window. E: 14 days against the 56 before.
+# A: 7-day window. B: three days together; of tool mix, volume and scores two single days of three. C: one extreme day.
+# D: 30-day window. E: 14 days against the 56 before.
 WEEK, CONFIRMED, EXTREME, MONTH, LASTING = "A", "B", "C", "D", "E"
 
 
 def judge_day(panel: Panel, day: date, out: LeftOut, *, c: Constants = DEFAULT) -> dict[str, Judged]:
-    """The horizons 1d, 7d, 30d and 14d that end on `day`. `panel` ends on `day` and is `REACH_DAYS` long.
+    """The horizons 1d, 7d, 30d, 3d and 14d that end on `day`. `panel` ends on `day` and is `REACH_DAYS` long.
 
-    14d has results of the metrics of `lasting.METRICS` only. A panel of another length raises ValueError.
+    3d and 14d have results of the metrics of `lasting.METRICS` only. A panel of another length raises ValueError.
     """
     if panel.days != DayRange.ending(day, REACH_DAYS):
         raise ValueError(f"{day} is judged from the {REACH_DAYS} days up to it, not from {panel.days}")
@@ -49,8 +50,7 @@ def judge_day(panel: Panel, day: date, out: LeftOut, *, c: Constants = DEFAULT) 
         )
         for horizon, length in HORIZONS.items()
     }
-    judged[LASTING_HORIZON] = judge_lasting(panel, out, judged["7d"].results, c=c)
-    return judged
+    return judged | judge_lasting(panel, out, judged["7d"].results, c=c)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +75,11 @@ class Signal:
     series: str
     metric: str
     direction: str
-    triggers: tuple[str, ...]  # A, C, D, E that fired today
-    hit: bool  # a single day at p <= p_confirm: half of trigger B
+    triggers: tuple[str, ...]  # those that fired today
+    hit: bool  # a single day at p <= p_confirm
     recent: bool  # today it is still there: the day alone says so, or the week does and the day agrees
     evidence: Mapping[str, Evidence]
-    confirms: bool = (
-        True  # the last days together say so too: a hit today may be the second half of trigger B
-    )
+    confirms: bool = True  # nothing sees three days together, and the week holds: a second hit is trigger B
 
 
 def signals(panel: Panel, judged: Mapping[str, Judged], *, c: Constants = DEFAULT) -> list[Signal]:
@@ -101,30 +99,34 @@ def _of_direction(
     }
     nothing = _Side.nothing(len(panel.series))
     day, week, month = sides["1d"], sides["7d"], sides["30d"]
-    lasting = sides.get(LASTING_HORIZON, nothing)
+    three, lasting = (sides.get(horizon, nothing) for horizon in (RECENT_HORIZON, LASTING_HORIZON))
     still = week.size >= 0.5
     agrees = (day.size >= 0.5) | ~day.known
-    three = judged[LASTING_HORIZON].results[metric].parts if metric in _LASTING else {}
-    p_three, q_three = (three.get(name, np.full(len(panel.series), np.nan)) for name in (THREE_P, CONFIRM_Q))
-    pulled = {
-        # days that were odd early in a week move its mean for a week: the last three must be odd as well
-        WEEK: (week.q <= c.q_week)
-        & (week.size >= 1)
-        & np.where(np.isfinite(p_three), p_three <= c.p_three, agrees),
-        EXTREME: (day.q <= c.q_day) & (day.size >= 1),
-        # an episode that is over by now also moves a mean of 14 or 30 days: the last week must agree
-        LASTING: (lasting.q <= c.q) & (lasting.size >= 1) & still,
-        MONTH: (month.q <= c.q) & (month.size >= 1) & still,
-    }
-    hit = (day.p <= c.p_confirm) & (day.size >= 1)
     week_holds = (week.p <= c.p_hold) & still
     lasting_holds = (lasting.p <= c.p_hold) & (lasting.size >= 0.5) & still
     month_holds = (month.p <= c.p_hold) & (month.size >= 0.5) & still
-    confirms = np.where(np.isfinite(q_three), q_three <= c.q_confirm, week_holds)
+    pulled = {
+        WEEK: (week.size >= 1)
+        & (
+            (week.q <= np.where(lasting.known, c.q_alone, c.q))
+            | ((week.q <= c.q_agreed) & (lasting.p <= c.p_lasting) & (lasting.size >= 0.5))
+        )
+        # days that were odd early in a week move its mean for a week: the last three must be odd as well
+        & np.where(three.known, three.p <= c.p_three, agrees),
+        CONFIRMED: (three.q <= c.q_day) & (three.size >= 1) & agrees,
+        EXTREME: (day.q <= c.q_day) & (day.size >= 1),
+        # an episode that is over by now also moves a mean of 14 or 30 days: the last week must agree
+        LASTING: (lasting.size >= 1)
+        & still
+        & ((lasting.q <= c.q_alone) | ((lasting.q <= c.q_agreed) & (week.p <= c.p_week))),
+        MONTH: (month.q <= c.q) & (month.size >= 1) & still,
+    }
+    hit = (day.p <= c.p_confirm) & (day.size >= 1)
+    confirms = ~three.known & week_holds
     # one bad day moves the mean of its week for a week: what is over by today must not look alive for so long; but
     # where the week is beyond doubt, a day of few traces need not prove it again
     today = agrees & ((day.p <= c.p_agree) | (week.p <= c.p_sure) | ~day.known)
-    recent = hit | pulled[EXTREME] | (today & (week_holds | lasting_holds))
+    recent = hit | pulled[EXTREME] | pulled[CONFIRMED] | (today & (week_holds | lasting_holds))
     holds = recent | month_holds | np.any(list(pulled.values()), axis=0)
     return [
         Signal(

@@ -1,9 +1,9 @@
-"""Trigger E: changes that are small or slow but stay, judged over 14 days against the 56 days before them."""
+"""The last 3 and 14 days against up to 56 before them: what has just begun, and what is small or slow but stays."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from insights_pipeline.drift.constants import (
     LATENCY,
     LATENCY_P95,
     NUMERIC,
+    RECENT_DAYS,
+    RECENT_HORIZON,
     Constants,
 )
 from insights_pipeline.drift.judge import Judged, LeftOut
@@ -38,34 +40,52 @@ from insights_pipeline.drift.statistics.result import Status, TestResult, status
 from insights_pipeline.lake import DayRange
 
 METRICS = (*NUMERIC, LATENCY_P95, ERRORS)
-# In `parts`: p- and q-value of the last three days together, which holding an item and trigger B ask for.
-THREE_P, CONFIRM_Q = "three_days_p", "three_days_q"
 _PRIOR_N = 5.0
 _POOLED_RATE = (0.005, 0.2)
 
 
+@dataclass(frozen=True, slots=True)
+class _View:
+    """How the last days are looked at: what a change may look like, and how far the scatter of days is trusted."""
+
+    horizon: str
+    days: int
+    shapes: tuple[tuple[float, ...], ...]
+    cap: float  # of the degrees of freedom …
+    prior: float = 0.0  # … and what the pool of all series adds to those of a reference
+
+
 def judge_lasting(
     panel: Panel, out: LeftOut, week: Mapping[str, TestResult], *, c: Constants = DEFAULT
-) -> Judged:
-    """The last 14 days of `panel` against up to 56 days before them, for continuous metrics and error rates.
+) -> dict[str, Judged]:
+    """Horizons 3d and 14d of continuous metrics and error rates, each with q over all its series and metrics.
 
-    p is twice the smaller of two shapes, the last week and a ramp of two weeks; q is over all series and metrics
-    together. Where the 7-day verdict in `week` was withheld because the coverage moved, so is this one.
+    3d: the last three days. 14d: p is twice the smaller of two shapes, the last week and a ramp of two. Where the 7-day
+    verdict in `week` was withheld because the coverage moved, so are these.
     """
     alpha = c.q / max(1, len(panel.series) * len(METRICS))
-    results, three = {}, {}
     base = {metric: _reference(out.baseline[metric]) for metric in METRICS}
+    views = (
+        # beside a verdict of the week: the pool of all series counts for as much as it does there
+        _View(RECENT_HORIZON, RECENT_DAYS, (THREE_DAYS,), c.cap_three, c.prior_days - c.prior_days_long),
+        _View(LASTING_HORIZON, LASTING_DAYS, (WEEK, RAMP), c.cap_lasting),
+    )
+    results: dict[str, dict[str, TestResult]] = {view.horizon: {} for view in views}
     for metric in METRICS:
         seen = _Seen(panel, metric, base[metric], out.window[metric], c)
-        results[metric] = seen.result(blocked=week[metric].status == Status.COVERAGE, alpha=alpha)
-        # beside a verdict of the week: the pool of all series counts for as much as it does there
-        last = seen.contrast(THREE_DAYS)
-        three[metric] = p_value(replace(last, df=last.df + c.prior_days - c.prior_days_long), cap=c.cap_three)
-    q, confirm = _together(results), benjamini_hochberg(np.concatenate([three[one] for one in METRICS]))
-    for metric, own in zip(METRICS, np.split(confirm, len(METRICS)), strict=True):
-        results[metric] = replace(results[metric], parts={THREE_P: three[metric], CONFIRM_Q: own})
-    window = DayRange.ending(panel.days.last, LASTING_DAYS)
-    return Judged(LASTING_HORIZON, window, results, q, base)
+        for view in views:
+            blocked = week[metric].status == Status.COVERAGE
+            results[view.horizon][metric] = seen.result(view, blocked=blocked, alpha=alpha)
+    return {
+        view.horizon: Judged(
+            view.horizon,
+            DayRange.ending(panel.days.last, view.days),
+            results[view.horizon],
+            _together(results[view.horizon]),
+            base,
+        )
+        for view in views
+    }
 
 
 def _together(results: Mapping[str, TestResult]) -> dict[str, Floats]:
@@ -91,35 +111,48 @@ class _Seen:
         else:
             days = [_values(panel, metric, base, window, c)]
             self._n = panel.sums[LATENCY if metric == LATENCY_P95 else metric].n_pos
+            self._k = np.zeros_like(self._n)
         self._days = days[0]
-        self._views = [(one, reference(one, pool=panel.pooled, c=c)) for one in days]
+        self._levels = [(one, reference(one, pool=panel.pooled, c=c)) for one in days]
 
-    def contrast(self, shape: tuple[float, ...]) -> Contrast:
-        found = [contrast(days, level, shape, c=self._c) for days, level in self._views]
+    def _contrast(self, shape: tuple[float, ...]) -> Contrast:
+        found = [contrast(days, level, shape, c=self._c) for days, level in self._levels]
         return found[0] if len(found) == 1 else weaker(found[0], found[1])
 
-    def result(self, *, blocked: Mask, alpha: float) -> TestResult:
+    def result(self, view: _View, *, blocked: Mask, alpha: float) -> TestResult:
+        """The shape of `view` that shows most, and its p times the number of shapes."""
         from scipy import special
 
         c = self._c
-        week, ramp = self.contrast(WEEK), self.contrast(RAMP)
-        p_week, p_ramp = p_value(week, cap=c.cap_lasting), p_value(ramp, cap=c.cap_lasting)
-        use_ramp = np.isfinite(p_ramp) & ~(p_week <= p_ramp)
-        shift, se, df = (
-            np.where(use_ramp, getattr(ramp, name), getattr(week, name))
-            for name in ("difference", "se", "df")
+        seen = [self._contrast(shape) for shape in view.shapes]
+        seen = [replace(one, df=one.df + view.prior) for one in seen]
+        p, best = p_value(seen[0], cap=view.cap), seen[0]
+        for other in seen[1:]:
+            p_other = p_value(other, cap=view.cap)
+            use = np.isfinite(p_other) & ~(p <= p_other)
+            p = np.where(use, p_other, p)
+            best = replace(
+                best,
+                difference=np.where(use, other.difference, best.difference),
+                se=np.where(use, other.se, best.se),
+                df=np.where(use, other.df, best.df),
+            )
+        df = capped(best.df, view.cap, best.phi)
+        n, k = (
+            np.where(self._days.window, part, 0.0)[:, -view.days :].sum(axis=1) for part in (self._n, self._k)
         )
-        df = capped(df, c.cap_lasting, week.phi)
-        n = np.where(self._days.window, self._n, 0.0)[:, -LASTING_DAYS:].sum(axis=1)
-        baseline_n = np.where(self._days.reference, self._n, 0.0).sum(axis=1)
-        level = self._views[0][1]
+        baseline_n, baseline_k = (
+            np.where(self._days.reference, part, 0.0).sum(axis=1) for part in (self._n, self._k)
+        )
+        level = self._levels[0][1]
         status, tested = status_of(
-            learning=np.isnan(shift) | (baseline_n < c.min_base_n),
+            learning=np.isnan(best.difference) | (baseline_n < c.min_base_n),
             no_data=n < c.min_n,
         )
         status = np.where(tested & blocked, int(Status.COVERAGE), status)
         tested = tested & ~blocked
-        shift = np.where(tested, shift, np.nan)
+        shift = np.where(tested, best.difference, np.nan)
+        se = np.where(tested, best.se, np.nan)
         margin = special.stdtrit(df, 0.975) * se
         before, after = self._level(level.mu), self._scale(level.mu)
         return TestResult(
@@ -134,11 +167,11 @@ class _Seen:
             high=self._effect(before, after(shift + margin)),
             statistic=shift / se,
             df=np.where(tested, df, np.nan),
-            p=np.where(tested, np.minimum(2 * np.fmin(p_week, p_ramp), 1.0), np.nan),
+            p=np.where(tested, np.minimum(len(seen) * p, 1.0), np.nan),
             magnitude=self._magnitude(before, after(shift), shift),
-            smallest_detectable=self._effect(
-                before, after(floors.reach(alpha, df) * np.where(tested, se, np.nan))
-            ),
+            smallest_detectable=self._effect(before, after(floors.reach(alpha, df) * se)),
+            # counts are told where they are those of what was compared: of all days alike
+            parts={"k": k, "baseline_k": baseline_k} if self._metric == ERRORS and len(seen) == 1 else {},
         )
 
     def _level(self, mu: Floats) -> Floats:

@@ -16,6 +16,7 @@ from insights_pipeline.drift.constants import (
     LATENCY,
     LATENCY_P95,
     REACH_DAYS,
+    RECENT_HORIZON,
     TOOLS,
     UP,
 )
@@ -40,7 +41,7 @@ from insights_pipeline.lake.tables import TABLES
 
 # Days judged from one read of the rollups: bounds memory on a long backfill and cannot be seen in the result.
 _CHUNK_DAYS = 62
-_TRIGGER_OF = {"1d": EXTREME, "7d": WEEK, LASTING_HORIZON: LASTING, "30d": MONTH}
+_TRIGGER_OF = {"1d": EXTREME, RECENT_HORIZON: CONFIRMED, "7d": WEEK, LASTING_HORIZON: LASTING, "30d": MONTH}
 
 
 def observe_days(

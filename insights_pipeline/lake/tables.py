@@ -319,7 +319,7 @@ DRIFT_OBSERVATIONS = _table(
     ("date", "horizon", "intent_id", "slice", "metric"),
     {
         "cadence": _S,  # daily | weekly | monthly
-        "horizon": _S,  # 1d | 7d | 14d | 30d | week | month
+        "horizon": _S,  # 1d | 3d | 7d | 14d | 30d | week | month
         "intent_id": _S,
         "slice": _S,
         "metric": _S,

@@ -241,8 +241,8 @@ def test_a_range_gives_what_its_days_give_one_by_one_and_again(tmp_path: Path) -
 def test_every_series_has_a_row_per_metric_and_horizon_all_and_unknown_too(tmp_path: Path) -> None:
     lake, engine = folded(tmp_path, 12, usual={"i0": USUAL["i0"], "i1": USUAL["i1"]})
     rows = read(lake, "drift_observations", DayRange.single(day(11)))
-    assert len(rows) == 3 * (3 * len(TESTED) + len(LASTING))
-    assert {row["horizon"] for row in rows} == {"1d", "7d", "14d", "30d"}
+    assert len(rows) == 3 * (3 * len(TESTED) + 2 * len(LASTING))
+    assert {row["horizon"] for row in rows} == {"1d", "3d", "7d", "14d", "30d"}
     assert {row["intent_id"] for row in rows} == {"i0", "i1", ALL}
     assert {row["slice"] for row in rows} == {None}
     month = next(row for row in rows if row["horizon"] == "30d" and row["metric"] == "cost_usd")
@@ -274,7 +274,7 @@ def test_a_week_is_compared_with_the_thirty_days_before_it(tmp_path: Path) -> No
     assert row["baseline_last"] == day(41 - len(left))
     assert row["effect_low"] < 0.6 < row["effect_high"] and row["item_id"] is not None
     daily = read(lake, "drift_observations", DayRange.single(week.first), cadence="daily")
-    assert len(daily) == (len(USUAL) + 1) * (3 * len(TESTED) + len(LASTING))
+    assert len(daily) == (len(USUAL) + 1) * (3 * len(TESTED) + 2 * len(LASTING))
     with pytest.raises(ValueError, match="weekly or monthly"):
         observe_window(engine, "yearly", week)
 

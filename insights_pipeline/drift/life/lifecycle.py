@@ -13,7 +13,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
-from insights_pipeline.drift.constants import LASTING_DAYS, LASTING_HORIZON, LATENCY, LATENCY_P95, REACH_DAYS
+from insights_pipeline.drift.constants import (
+    LASTING_DAYS,
+    LASTING_HORIZON,
+    LATENCY,
+    LATENCY_P95,
+    REACH_DAYS,
+    RECENT_HORIZON,
+)
 from insights_pipeline.drift.detect import CONFIRMED, EXTREME, LASTING, MONTH, WEEK, Signal
 from insights_pipeline.drift.life.item import (
     ACCEPTED,
@@ -35,12 +42,12 @@ from insights_pipeline.lake import DayRange
 # Quiet evaluations with data that close an item. With 2, false ones were open a quarter less long in the rough world
 # (seeds 0 to 7), but true ones lost 3 to 4 % of their open days and one of 15 lapsed and came back.
 QUIET_DAYS = 3
-CONFIRM_DAYS = 3  # trigger B: two hits within so many days
+CONFIRM_DAYS = 3  # trigger B where nothing sees three days together: two hits within so many days
 FLAPPING_DAYS = 7
 ACCEPT_DAYS = 30
 # Quarantined on opening: the days that the trigger judged. More would cost young series their baseline.
 _QUARANTINE_DAYS = {WEEK: 7, CONFIRMED: CONFIRM_DAYS, EXTREME: 1, LASTING: LASTING_DAYS, MONTH: 30}
-_HORIZON_OF = {WEEK: "7d", CONFIRMED: "1d", EXTREME: "1d", LASTING: LASTING_HORIZON, MONTH: "30d"}
+_HORIZON_OF = {WEEK: "7d", CONFIRMED: RECENT_HORIZON, EXTREME: "1d", LASTING: LASTING_HORIZON, MONTH: "30d"}
 
 
 def step(
