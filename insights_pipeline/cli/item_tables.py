@@ -8,7 +8,7 @@ from insights_pipeline.cli.output import table
 
 
 def tests_table(metric: str, tests: list[dict[str, Any]]) -> None:
-    """What each horizon of the day says: 24 hours, 7 and 30 days."""
+    """What each horizon of the day says, from one day to 30."""
     from insights_pipeline.brief import units
 
     cells = [

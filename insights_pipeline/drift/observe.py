@@ -132,18 +132,24 @@ def _linked(items: Sequence[Item]) -> dict[tuple[str, str, str], str]:
 
 
 def _triggers(outcome: Day, horizon: str) -> dict[tuple[str, str, str], str]:
-    """What fired on this horizon today; a confirmed day counts on the day that confirmed it."""
+    """What fired on this horizon today; where nothing saw three days together, B on the day that was the second."""
     own = _TRIGGER_OF[horizon]
-    fired = {
-        (signal.series, signal.metric, signal.direction): own
-        for signal in outcome.signals
-        if own in signal.triggers
-    }
+    fired = _fired(outcome, own)
     if own == EXTREME:
+        together = _fired(outcome, CONFIRMED)
         for item in outcome.items:
-            if item.state == NEW_ITEM and item.trigger == CONFIRMED:
-                fired.setdefault((item.series, item.metric, item.direction), CONFIRMED)
+            key = (item.series, item.metric, item.direction)
+            if item.state == NEW_ITEM and item.trigger == CONFIRMED and key not in together:
+                fired.setdefault(key, CONFIRMED)
     return fired
+
+
+def _fired(outcome: Day, trigger: str) -> dict[tuple[str, str, str], str]:
+    return {
+        (signal.series, signal.metric, signal.direction): trigger
+        for signal in outcome.signals
+        if trigger in signal.triggers
+    }
 
 
 def _known(engine: Engine, days: DayRange) -> Mapping[date, Known]:

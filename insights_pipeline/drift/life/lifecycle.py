@@ -123,7 +123,7 @@ def _hushed(closed: Item, day: date) -> bool:
 
 
 def _trigger(day: date, pending: Item | None, seen: Sequence[Signal]) -> str | None:
-    """The strongest trigger of today: a week, an extreme day, a confirmed day, two weeks, a month."""
+    """The strongest trigger of today: a week, an extreme day, three days, two weeks, a month."""
     fired = {trigger for signal in seen for trigger in signal.triggers}
     hit = any(signal.hit and signal.confirms for signal in seen)
     if hit and pending is not None and 0 < (day - pending.last_fired).days < CONFIRM_DAYS:
