@@ -131,7 +131,7 @@ def test_an_item_is_shown_with_its_days_its_tests_and_its_traces(home: Path) -> 
     assert "new" in states and states[-1] == "ongoing"
     horizons = [row["horizon"] for row in facts["tests"]]
     assert horizons[:3] == ["1d", "3d", "7d"] and horizons[-1] == "30d"
-    week = facts["tests"][1]
+    week = facts["tests"][2]
     assert week["verdict"] == "drift" and week["p"] < 0.001
     assert week["effect_low"] < week["effect"] < week["effect_high"]
     shown = insights("show", facts["item_id"]).stdout

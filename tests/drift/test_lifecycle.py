@@ -112,7 +112,7 @@ def test_thirty_open_days_are_accepted_and_start_a_new_level() -> None:
 
 
 def test_closed_items_are_forgotten_when_no_baseline_reaches_them() -> None:
-    assert states(play([[signal("A")], *[[]] * 74]))[-3:] == ["resolved", "-", "-"]
+    assert states(play([[signal("A")], *[[]] * (REACH_DAYS + 4)]))[-3:] == ["resolved", "-", "-"]
 
 
 def test_a_mean_and_its_p95_are_one_item_named_after_the_mean() -> None:

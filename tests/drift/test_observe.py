@@ -267,9 +267,9 @@ def test_a_week_is_compared_with_the_thirty_days_before_it(tmp_path: Path) -> No
     drifted = [row for row in rows if row["verdict"] == "drift" and row["intent_id"] != ALL]
     assert [(row["intent_id"], row["metric"]) for row in drifted] == [("i1", "cost_usd")]
     row = drifted[0]
-    # the item that opened in the week took its first days, and at most a few before them, out of the baseline
+    # the item that opened in the week took its first days, and at most two before them, out of the baseline
     left = row["days_left_out"]
-    assert len(left) <= 4 and row["baseline_days"] == 30
+    assert len(left) <= 2 and row["baseline_days"] == 30
     assert row["baseline_first"] == day(12 - len(left))
     assert row["baseline_last"] == day(41 - len(left))
     assert row["effect_low"] < 0.6 < row["effect_high"] and row["item_id"] is not None
