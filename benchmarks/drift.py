@@ -1,6 +1,6 @@
 """False alarms, false discoveries and power of the drift policy, beside rules of thumb and other libraries.
 
-    python -m benchmarks.drift [--world base|calm|rough|gappy|few|many] [--seeds 4] [--first-seed 9000] [--jobs 2]
+    python -m benchmarks.drift [--world base|calm|rough|gappy|few|many|rare] [--seeds 4] [--first-seed 9000] [--jobs 2]
     python -m benchmarks.drift_peers --install     # once, then: python -m benchmarks.drift --peers --seeds 2
 
 Constants were chosen on seeds 0 to 59; judge on others. About 15 CPU seconds a seed of 60

@@ -34,15 +34,14 @@ WEEKEND = 0.4  # of a weekday's traffic
 def volumes(world: World) -> np.ndarray:
     if world.zipf:
         return 5000 / np.arange(1, world.intents + 1)
-    return np.exp(np.linspace(np.log(5), np.log(5000), world.intents))
+    rarest, commonest = np.log(world.traffic)
+    return np.exp(np.linspace(rarest, commonest, world.intents))
 
 
-def drifts(
-    rng: np.random.Generator, world: World, core: Sequence[Effect], further: Sequence[Effect]
-) -> dict[int, Effect]:
-    counts = [max(1, round(share * world.intents)) for share in (world.drifting, world.further)]
+def drifts(rng: np.random.Generator, world: World, further: Sequence[Effect]) -> dict[int, Effect]:
+    counts = [max(share > 0, round(share * world.intents)) for share in (world.drifting, world.further)]
     chosen = [int(row) for row in rng.choice(world.intents, sum(counts), replace=False)]
-    kinds = [core] * counts[0] + [further] * counts[1]
+    kinds = [world.effects] * counts[0] + [further] * counts[1]
     return {row: effects[rng.integers(len(effects))] for row, effects in zip(chosen, kinds, strict=True)}
 
 
@@ -150,7 +149,7 @@ def _p95(log: np.ndarray) -> float:
 
 
 def errors(rng: np.random.Generator, world: World, n: np.ndarray, drift: Mapping[int, Effect]) -> np.ndarray:
-    rate = rng.uniform(0.02, 0.12, (world.intents, 1))
+    rate = rng.uniform(*world.error_rates, (world.intents, 1))
     rate = rate + _shift(world, drift, ERRORS, lambda effect: effect.size)
     logit = np.log(rate / (1 - rate)) + world.error_sd * noise(rng, world, world.intents)
     return rng.binomial(n, 1 / (1 + np.exp(-logit)))

@@ -48,6 +48,7 @@ class Effect:
         return f"{self.metric} {self.kind}{self.size:g}"
 
 
+RISE = Effect(ERRORS, "+", 0.15)
 CORE = tuple(
     Effect(*one)
     for one in (
@@ -81,6 +82,9 @@ class World:
     gaps: float = 0.0  # of the intent-days that have no traffic at all
     unpriced: float = 0.0  # of the traces whose cost is missing
     zipf: bool = False
+    traffic: tuple[float, float] = (5.0, 5000.0)  # traces a day of the rarest and of the commonest intent
+    error_rates: tuple[float, float] = (0.02, 0.12)
+    effects: tuple[Effect, ...] = CORE
     days: int = DAYS
     onset: int = ONSET
     reverts: int | None = None  # days after which a change is over; None: it lasts
@@ -100,6 +104,15 @@ WORLDS = {
     "gappy": World(gaps=0.3, unpriced=0.5),
     "few": World(intents=6, drifting=0.17),
     "many": World(intents=200, zipf=True),
+    "rare": World(
+        intents=16,
+        traffic=(25.0, 150.0),
+        error_sd=0.22,
+        error_rates=(0.005, 0.03),
+        effects=(RISE,),
+        drifting=0.25,
+        further=0.0,
+    ),
 }
 
 
@@ -135,7 +148,7 @@ def simulate(world: World, seed: int, *, raw: bool = False) -> Simulated:
     """The world of a seed, the same to the bit every time; `raw` keeps the values of single traces."""
     rng = np.random.default_rng(seed)
     volume = drift_values.volumes(world)
-    drift = drift_values.drifts(rng, world, CORE, FURTHER)
+    drift = drift_values.drifts(rng, world, FURTHER)
     n = drift_values.traffic(rng, world, volume, drift)
     shared = world.shared * drift_values.noise(rng, world, 1)
     sums: dict[str, Sums] = {}

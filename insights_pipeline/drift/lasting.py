@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,9 +21,8 @@ from insights_pipeline.drift.constants import (
 )
 from insights_pipeline.drift.judge import Judged, LeftOut
 from insights_pipeline.drift.series.panel import Panel
-from insights_pipeline.drift.statistics import floors, numeric
-from insights_pipeline.drift.statistics.arrays import Floats, Mask, voters
-from insights_pipeline.drift.statistics.moderation import capped
+from insights_pipeline.drift.statistics import floors, log_odds, numeric
+from insights_pipeline.drift.statistics.arrays import Floats, Mask
 from insights_pipeline.drift.statistics.multiplicity import benjamini_hochberg
 from insights_pipeline.drift.statistics.persistence import (
     RAMP,
@@ -32,6 +31,7 @@ from insights_pipeline.drift.statistics.persistence import (
     Contrast,
     Observed,
     contrast,
+    degrees,
     p_value,
     reference,
     weaker,
@@ -40,8 +40,6 @@ from insights_pipeline.drift.statistics.result import Status, TestResult, status
 from insights_pipeline.lake import DayRange
 
 METRICS = (*NUMERIC, LATENCY_P95, ERRORS)
-_PRIOR_N = 5.0
-_POOLED_RATE = (0.005, 0.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,38 +104,50 @@ class _Seen:
         self._c, self._metric = c, metric
         window = ~out_window
         if metric == ERRORS:
-            days = list(_rates(panel, base, window))
+            self._usual = log_odds.usual_rate(panel.error_n, panel.error_k, base, pool=panel.pooled)
+            days: tuple[Observed, ...] = log_odds.deviations(
+                panel.error_n, panel.error_k, self._usual, base, window, first_weekday=panel.first_weekday
+            )
             self._n, self._k = panel.error_n, panel.error_k
         else:
-            days = [_values(panel, metric, base, window, c)]
+            days = (_values(panel, metric, base, window, c),)
             self._n = panel.sums[LATENCY if metric == LATENCY_P95 else metric].n_pos
             self._k = np.zeros_like(self._n)
         self._days = days[0]
         self._levels = [(one, reference(one, pool=panel.pooled, c=c)) for one in days]
 
-    def _contrast(self, shape: tuple[float, ...]) -> Contrast:
-        found = [contrast(days, level, shape, c=self._c) for days, level in self._levels]
-        return found[0] if len(found) == 1 else weaker(found[0], found[1])
+    def _contrast(self, shape: tuple[float, ...], days: int) -> Contrast:
+        if self._metric != ERRORS:
+            (one, level), *_ = self._levels
+            return contrast(one, level, shape, c=self._c)
+        (linear, linear_level), (smooth, smooth_level) = self._levels
+        own = log_odds.at_own_rate(smooth, self._n, self._k, self._usual, days=days)
+        return weaker(
+            contrast(linear, linear_level, shape, c=self._c),
+            contrast(own, smooth_level, shape, c=self._c),
+        )
 
     def result(self, view: _View, *, blocked: Mask, alpha: float) -> TestResult:
         """The shape of `view` that shows most, and its p times the number of shapes."""
         from scipy import special
 
         c = self._c
-        seen = [self._contrast(shape) for shape in view.shapes]
+        seen = [self._contrast(shape, view.days) for shape in view.shapes]
         seen = [replace(one, df=one.df + view.prior) for one in seen]
-        p, best = p_value(seen[0], cap=view.cap), seen[0]
+        most = c.cap_counts if self._metric == ERRORS else 0.0
+        df = degrees(seen[0], cap=view.cap, most=most)
+        p, best = p_value(seen[0], df), seen[0]
         for other in seen[1:]:
-            p_other = p_value(other, cap=view.cap)
+            df_other = degrees(other, cap=view.cap, most=most)
+            p_other = p_value(other, df_other)
             use = np.isfinite(p_other) & ~(p <= p_other)
             p = np.where(use, p_other, p)
             best = replace(
                 best,
                 difference=np.where(use, other.difference, best.difference),
                 se=np.where(use, other.se, best.se),
-                df=np.where(use, other.df, best.df),
             )
-        df = capped(best.df, view.cap, best.phi)
+            df = np.where(use, df_other, df)
         n, k = (
             np.where(self._days.window, part, 0.0)[:, -view.days :].sum(axis=1) for part in (self._n, self._k)
         )
@@ -211,21 +221,3 @@ def _values(panel: Panel, metric: str, base: Mask, window: Mask, c: Constants) -
     return Observed(
         daily.y, daily.v * s2w[:, None], base & daily.mask, window & daily.mask, panel.first_weekday
     )
-
-
-def _rates(panel: Panel, base: Mask, window: Mask) -> Iterator[Observed]:
-    """Error rates as deviations on the log-odds, linear and smoothed: the weaker counts, each errs at small counts."""
-    from scipy import special
-
-    n, k = panel.error_n, panel.error_k
-    seen = n > 0
-    traffic, errors = (np.where(base & seen, part, 0.0).sum(axis=1) for part in (n, k))
-    vote = voters(panel.pooled, traffic > 0)
-    pooled = float(np.clip(errors[vote].sum() / max(traffic[vote].sum(), 1.0), *_POOLED_RATE))
-    p0 = ((errors + _PRIOR_N * pooled) / (traffic + _PRIOR_N))[:, None]
-    v = 1 / (np.maximum(n, 1.0) * p0 * (1 - p0))
-    linear = (k / np.maximum(n, 1.0) - p0) / (p0 * (1 - p0))
-    smooth = special.logit((k + _PRIOR_N * p0) / (n + _PRIOR_N))
-    shrunk = np.maximum(n, 1.0) / (np.maximum(n, 1.0) + _PRIOR_N)
-    for y, variance in ((linear, v), (smooth, v * shrunk**2)):
-        yield Observed(y, variance, base & seen, window & seen, panel.first_weekday)

@@ -10,8 +10,9 @@ from scipy import optimize, special, stats
 
 from insights_pipeline.drift.constants import DEFAULT, Constants
 from insights_pipeline.drift.series.rollups import ACCURACY, GAMMA, bin_value
-from insights_pipeline.drift.statistics import error_rate, numeric, rates, tool_mix
-from insights_pipeline.drift.statistics.moderation import paule_mandel, prior_variance, squeeze
+from insights_pipeline.drift.statistics import error_rate, log_odds, numeric, rates, tool_mix
+from insights_pipeline.drift.statistics.moderation import paule_mandel, prior_variance, squeeze, with_known
+from insights_pipeline.drift.statistics.persistence import WINDOW_DAYS, Observed
 from insights_pipeline.drift.statistics.weekday import weekday_effects
 
 INF = float("inf")
@@ -181,3 +182,39 @@ def test_the_power_of_a_tool_test_is_that_of_the_noncentral_chi_square() -> None
     trials = 1 / (1 / n + 1 / (n * 30))
     expected = np.sqrt(exact / trials / (1 / 0.5 + 1 / 0.3))
     assert least == pytest.approx(expected, rel=0.06)
+
+
+def test_a_variance_that_is_half_known_has_the_degrees_of_freedom_of_welch() -> None:
+    # Welch and Satterthwaite: (a + b)² / (a² / df_a + b² / df_b); a count's variance b is known: df_b is infinite
+    a, b, df_a = 0.02, 0.06, 6.0
+    found = with_known(np.array([df_a]), np.array([a / (a + b)]), most=INF)
+    assert found == pytest.approx([(a + b) ** 2 / (a**2 / df_a)])
+    assert with_known(np.array([df_a]), np.array([a / (a + b)]), most=15.0) == pytest.approx([15.0])
+    assert with_known(np.array([20.0]), np.array([1.0]), most=15.0) == pytest.approx([20.0])
+
+
+def test_the_log_odds_of_a_window_vary_as_woolf_says_of_its_own_counts() -> None:
+    n, k = np.full((1, 80), 500.0), np.full((1, 80), 10.0)
+    k[:, -7:] = 100.0
+    days = np.ones((1, 80), bool)
+    before = days & (np.arange(80) < 80 - WINDOW_DAYS)
+    usual = log_odds.usual_rate(n, k, before, pool=np.ones(1, bool))
+    _, smooth = log_odds.deviations(n, k, usual, before, days, first_weekday=0)
+    own = log_odds.at_own_rate(smooth, n, k, usual, days=7)
+    assert isinstance(own, Observed)
+    # Woolf (1955): the variance of log-odds is 1 / k + 1 / (n − k); five traces of the usual rate draw a little to it
+    assert own.v[0, -1] == pytest.approx(1 / 100 + 1 / 400, rel=0.03)
+    assert smooth.v[0, -1] == pytest.approx(1 / 10 + 1 / 490, rel=0.03)
+    assert own.v[0, : 80 - WINDOW_DAYS] == pytest.approx(smooth.v[0, : 80 - WINDOW_DAYS])
+
+
+def test_a_series_that_never_failed_keeps_the_sampling_variance_of_its_window() -> None:
+    n, k = np.full((2, 80), 50.0), np.zeros((2, 80))
+    k[1] = 2.0
+    k[0, -3:] = 3.0
+    days = np.ones((2, 80), bool)
+    before = days & (np.arange(80) < 80 - WINDOW_DAYS)
+    usual = log_odds.usual_rate(n, k, before, pool=np.ones(2, bool))
+    _, smooth = log_odds.deviations(n, k, usual, before, days, first_weekday=0)
+    own = log_odds.at_own_rate(smooth, n, k, usual, days=3)
+    assert own.v[0, -1] == pytest.approx(1 / 3 + 1 / 47, rel=0.25)

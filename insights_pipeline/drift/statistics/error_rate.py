@@ -15,8 +15,9 @@ from insights_pipeline.drift.statistics.moderation import (
     prior_variance,
     squeeze,
     vif,
+    with_known,
 )
-from insights_pipeline.drift.statistics.rates import smallest_rise, weaker_z
+from insights_pipeline.drift.statistics.rates import share_of, smallest_rise, weaker_z
 from insights_pipeline.drift.statistics.result import TestResult, status_of
 
 _PRIOR_N = 5.0  # traces that the pooled rate is worth in a series' own baseline rate
@@ -96,7 +97,8 @@ def compare(
     """Window rate against p0; effect is the difference of the rates.
 
     z as in `rates`, with 1 / (1 / n_eff,W + 1 / n_eff,B) trials, compared with t with min(d_i + d0, cap) degrees of
-    freedom. The interval is that of the log-odds with the same t, carried to the rates.
+    freedom, and more where most of the variance is that of counts. The interval is that of the log-odds with the same
+    t, carried to the rates.
     """
     from scipy import special
 
@@ -111,10 +113,11 @@ def compare(
         learning=(model.days < c.min_days) | (model.n < c.min_base_n), no_data=n_w < c.min_n
     )
     p0, rate = model.p0, k_w / np.maximum(n_w, 1.0)
-    trials, other = _precision(model, n_w, squares, days)
+    trials, scatter, other = _precision(model, n_w, squares, days)
     found = weaker_z(rate, p0, n_w, trials, other)
     z = np.where(tested, found.z, np.nan)
-    df = np.where(tested, capped(model.df, cap, model.phi), np.nan)
+    days_df = capped(model.df, cap, model.phi)
+    df = np.where(tested, with_known(days_df, share_of(scatter, found.se), c.cap_counts), np.nan)
     margin = special.stdtrit(df, 0.975) * found.se
     p_low, p_high = (special.expit(special.logit(p0) + found.log_odds + s * margin) for s in (-1, 1))
     return TestResult(
@@ -131,20 +134,25 @@ def compare(
         df=df,
         p=2 * special.stdtr(df, -np.abs(z)),
         magnitude=np.where(tested, _magnitude(rate, p0), np.nan),
-        smallest_detectable=_rise(p0, smallest_rise(p0, n_w, trials, other, alpha=alpha, df=df)),
+        smallest_detectable=_rise(
+            p0,
+            smallest_rise(
+                p0, n_w, trials, other, alpha=alpha, df=days_df, scatter=scatter, most=c.cap_counts
+            ),
+        ),
         parts={"k": k_w, "baseline_k": model.k},
     )
 
 
-def _precision(model: Fit, n: Floats, squares: Floats, days: Floats) -> tuple[Floats, Floats]:
-    """Effective trials of a comparison, and the variance of the log-odds beside the window's own sampling."""
+def _precision(model: Fit, n: Floats, squares: Floats, days: Floats) -> tuple[Floats, Floats, Floats]:
+    """Effective trials of a comparison; of the log-odds the scatter between days, and with the baseline's sampling."""
     rho = model.rho
     trials = 1 / (
         1 / effective(n, squares, days, rho, model.phi)
         + 1 / effective(model.n, model.squares, model.days, rho, model.phi)
     )
-    between = vif(days, model.phi) * squares + vif(model.days, model.phi) * model.squares
-    return trials, model.s2 * between + 1 / (model.n * model.p0 * (1 - model.p0) + 0.5)
+    scatter = model.s2 * (vif(days, model.phi) * squares + vif(model.days, model.phi) * model.squares)
+    return trials, scatter, scatter + 1 / (model.n * model.p0 * (1 - model.p0) + 0.5)
 
 
 def _magnitude(rate: Floats, p0: Floats) -> Floats:
@@ -165,8 +173,17 @@ def detectable(model: Fit, *, days: int, cap: float, alpha: float, c: Constants 
     """Smallest rise of the rate that a window of `days` usual days would show with 80 % power; NaN while learning."""
     n = model.n / np.maximum(model.days, 1) * days
     k = np.full_like(n, float(days))
-    trials, other = _precision(model, n, 1 / k, k)
+    trials, scatter, other = _precision(model, n, 1 / k, k)
     df = capped(model.df, cap, model.phi)
     ready = (model.days >= c.min_days) & (model.n >= c.min_base_n) & (n >= c.min_n)
-    p1 = smallest_rise(model.p0, np.maximum(n, 1e-9), trials, other, alpha=alpha, df=df)
+    p1 = smallest_rise(
+        model.p0,
+        np.maximum(n, 1e-9),
+        trials,
+        other,
+        alpha=alpha,
+        df=df,
+        scatter=scatter,
+        most=c.cap_counts,
+    )
     return np.where(ready, _rise(model.p0, p1), np.nan)

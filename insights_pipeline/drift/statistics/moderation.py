@@ -146,6 +146,14 @@ def capped(df: Floats, cap: float, phi: float) -> Floats:
     return np.asarray(np.minimum(df, cap * min(independent, 1.0)))
 
 
+def with_known(df: Floats, share: Floats, most: float) -> Floats:
+    """Degrees of freedom, at most `most`, of a variance of which only `share` is estimated, with `df`; never below df.
+
+    The rest is known, as that of a count is. Source: Satterthwaite (1946), Biometrics 2.
+    """
+    return np.asarray(np.maximum(df, np.minimum(df / np.maximum(share, 1e-3) ** 2, most)))
+
+
 def vif(k: Floats, phi: float) -> Floats:
     """By how much autocorrelation inflates the variance of a mean of k days: 1 + 2 Σ_{j<k} (1 − j/k) phi^j."""
     if phi <= 0:

@@ -8,6 +8,7 @@ import numpy as np
 
 from insights_pipeline.drift.statistics.arrays import Floats
 from insights_pipeline.drift.statistics.floors import POWER
+from insights_pipeline.drift.statistics.moderation import with_known
 
 _HALVINGS = 14  # of 16 units of log-odds: to .001
 _REACH = 16.0
@@ -43,6 +44,11 @@ def weaker_z(rate: Floats, p0: Floats, n: Floats, trials: Floats, other: Floats)
     return Contrast(z, log_odds, se)
 
 
+def share_of(scatter: Floats | float, se: Floats) -> Floats:
+    """The part of se² that is scatter between days; at most 1."""
+    return np.asarray(np.minimum(scatter / np.maximum(se**2, 1e-300), 1.0))
+
+
 def tail_z(rate: Floats, p0: Floats, trials: Floats) -> Floats:
     """z of the mid-p tail of a binomial at fractional counts, on the side where `rate` lies."""
     from scipy import special
@@ -60,22 +66,32 @@ def tail_z(rate: Floats, p0: Floats, trials: Floats) -> Floats:
 
 
 def smallest_rise(
-    p0: Floats, n: Floats, trials: Floats, other: Floats, *, alpha: Floats | float, df: Floats
+    p0: Floats,
+    n: Floats,
+    trials: Floats,
+    other: Floats,
+    *,
+    alpha: Floats | float,
+    df: Floats,
+    scatter: Floats | float = np.inf,
+    most: float = 0.0,
 ) -> Floats:
     """The smallest true rate above p0 that `weaker_z` finds at two-sided level `alpha` with 80 % power; at most 1.
 
     The critical rate by bisection, and from it up by the deviation of a rate there: a rate of few traces scatters by
     more the higher it is, so the deviation under the null would promise too much or too little.
+    `df` are those of `scatter`, the part of the variance that is estimated, and `most` those of all of it at most.
     """
     from scipy import special
 
     usable = np.where(df > 0, df, np.nan)
-    needed = special.stdtrit(usable, 1 - alpha / 2)
     start = special.logit(np.clip(p0, _EDGE, 1 - _EDGE))
     low, high = start, start + _REACH
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        found = weaker_z(special.expit(middle), p0, n, trials, other).z >= needed
+        seen = weaker_z(special.expit(middle), p0, n, trials, other)
+        freedom = with_known(usable, share_of(scatter, seen.se), most)
+        found = seen.z >= special.stdtrit(freedom, 1 - alpha / 2)
         low, high = np.where(found, low, middle), np.where(found, middle, high)
     critical = special.expit(high)
     deviation = np.sqrt(other + 1 / (n * critical * (1 - critical) + 0.5))
