@@ -19,10 +19,11 @@ from datetime import timedelta
 import numpy as np
 
 from benchmarks.drift_world import METRICS, START, WORLDS, Simulated, World, simulate
+from insights_pipeline.drift.detect import family
 from insights_pipeline.drift.life.arrivals import Known
 from insights_pipeline.drift.life.decisions import Decision
 from insights_pipeline.drift.life.fold import fold_day
-from insights_pipeline.drift.life.item import ACCEPT, ACCEPTED, NEW_ITEM, OPEN, RESOLVED, Item, family
+from insights_pipeline.drift.life.item import ACCEPT, ACCEPTED, NEW_ITEM, OPEN, RESOLVED, Item
 
 ONSET, AFTER, INCIDENT_DAYS, ACCEPT_DAY = 45, 50, 12, 5
 DRIFTING = 0.3  # of the intents: more stories a seed than the one in ten of the other figures

@@ -20,14 +20,14 @@ from insights_pipeline.drift.detect import (
     LASTING,
     MONTH,
     WEEK,
-    Signal,
+    family,
     judge_day,
     signals,
 )
 from insights_pipeline.drift.judge import LeftOut
 from insights_pipeline.drift.life.arrivals import Known
 from insights_pipeline.drift.life.fold import fold_day
-from insights_pipeline.drift.life.item import OPEN, Item, family
+from insights_pipeline.drift.life.item import OPEN, Item
 
 Flags = Mapping[str, np.ndarray]
 TRIGGERS = (WEEK, CONFIRMED, EXTREME, MONTH, LASTING)
@@ -60,10 +60,10 @@ def triggers(simulated: Simulated) -> dict[str, Found]:
         date = START + timedelta(days=day)
         recent = simulated.panel.ending(date, REACH_DAYS)
         found = signals(recent, judge_day(recent, date, LeftOut.nothing(recent)))
-        hits.append({_key(signal) for signal in found if signal.hit})
+        hits.append({signal.key for signal in found if signal.hit})
         for signal in found if day >= SCORED_FROM else ():
             fired = set(signal.triggers)
-            if signal.hit and signal.confirms and any(_key(signal) in earlier for earlier in hits[-3:-1]):
+            if signal.hit and signal.confirms and any(signal.key in earlier for earlier in hits[-3:-1]):
                 fired.add(CONFIRMED)
             for trigger in fired:
                 flags[trigger][family(signal.metric)][row[signal.series], day] = True
@@ -72,10 +72,6 @@ def triggers(simulated: Simulated) -> dict[str, Found]:
     return {"any of A to E": Found(either, seconds, days)} | {
         f"{trigger} alone": Found(flags[trigger], seconds, days) for trigger in TRIGGERS
     }
-
-
-def _key(signal: Signal) -> tuple[str, str, str]:
-    return signal.series, family(signal.metric), signal.direction
 
 
 def life_cycle(simulated: Simulated) -> Found:

@@ -9,7 +9,8 @@ import numpy as np
 
 from benchmarks.drift_detectors import Found
 from benchmarks.drift_world import CORE, DAYS, METRICS, ONSET, SCORED_FROM, START, Simulated
-from insights_pipeline.drift.life.item import Item, family
+from insights_pipeline.drift.detect import family
+from insights_pipeline.drift.life.item import Item
 
 BY_DAY = (1, 3, 7, 15)
 BUSY = 100  # traces a day from which the goal for power counts

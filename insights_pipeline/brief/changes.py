@@ -9,6 +9,7 @@ from typing import Any
 
 from insights_pipeline.brief.facts import WORSENED, Also, Decided
 from insights_pipeline.drift.constants import ALL, RESERVED, TESTED, UNKNOWN, VOLUME
+from insights_pipeline.drift.detect import family
 from insights_pipeline.drift.life.item import (
     ACCEPT,
     ACCEPTED,
@@ -20,7 +21,6 @@ from insights_pipeline.drift.life.item import (
     OPEN,
     PENDING,
     RESOLVED,
-    family,
 )
 from insights_pipeline.drift.life.lifecycle import ACCEPT_DAYS
 from insights_pipeline.drift.read import rank

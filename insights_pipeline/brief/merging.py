@@ -16,7 +16,8 @@ from insights_pipeline.brief.folding import parts_of_all, slices_apart, without_
 from insights_pipeline.brief.one_line import NEWS, ids_of, line_of, near, told_first
 from insights_pipeline.brief.shared import members_of, shared_change, shared_lines
 from insights_pipeline.drift.constants import ALL, COST, LATENCY, TOKENS, TTFT
-from insights_pipeline.drift.life.item import ONGOING, RESOLVED, family
+from insights_pipeline.drift.detect import family
+from insights_pipeline.drift.life.item import ONGOING, RESOLVED
 
 _PART_OF = {TTFT: LATENCY, TOKENS: COST}
 _FELT = 0.5  # of the part's effect, for the whole to be what is told

@@ -7,7 +7,8 @@ from datetime import date
 
 from insights_pipeline.brief.changes import Change
 from insights_pipeline.brief.facts import WORSENED, Also, Line
-from insights_pipeline.drift.life.item import NEW_ITEM, family
+from insights_pipeline.drift.detect import family
+from insights_pipeline.drift.life.item import NEW_ITEM
 from insights_pipeline.drift.statistics import floors
 
 TOGETHER_DAYS = 3  # changes that began within so many days of each other are one

@@ -14,6 +14,8 @@ from insights_pipeline.drift.constants import (
     DOWN,
     HORIZONS,
     LASTING_HORIZON,
+    LATENCY,
+    LATENCY_P95,
     REACH_DAYS,
     RECENT_HORIZON,
     TOOLS,
@@ -68,6 +70,11 @@ class Evidence:
     q: float
 
 
+def family(metric: str) -> str:
+    """Metrics that tell one story: a latency whose mean and p95 move is one item."""
+    return LATENCY if metric == LATENCY_P95 else metric
+
+
 @dataclass(frozen=True, slots=True)
 class Signal:
     """What the tests of a day say for one (series, metric, direction); that there is one keeps an open item open."""
@@ -80,6 +87,11 @@ class Signal:
     recent: bool  # today it is still there: the day alone says so, or the week does and the day agrees
     evidence: Mapping[str, Evidence]
     confirms: bool = True  # nothing sees three days together, and the week holds: a second hit is trigger B
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Of the episode that it belongs to."""
+        return self.series, family(self.metric), self.direction
 
 
 def signals(panel: Panel, judged: Mapping[str, Judged], *, c: Constants = DEFAULT) -> list[Signal]:

@@ -20,13 +20,13 @@ from insights_pipeline.drift.constants import (
     TOOLS,
     UP,
 )
-from insights_pipeline.drift.detect import CONFIRMED, EXTREME, LASTING, MONTH, WEEK
+from insights_pipeline.drift.detect import CONFIRMED, EXTREME, LASTING, MONTH, WEEK, family
 from insights_pipeline.drift.explanation.explanations import with_explanations
 from insights_pipeline.drift.judge import Judged, LeftOut, judge
 from insights_pipeline.drift.life.arrivals import Known
 from insights_pipeline.drift.life.decisions import Decision, followed
 from insights_pipeline.drift.life.fold import Day, fold_day
-from insights_pipeline.drift.life.item import NEW_ITEM, Item, accepted_since, family
+from insights_pipeline.drift.life.item import NEW_ITEM, Item, accepted_since
 from insights_pipeline.drift.life.item_rows import to_row
 from insights_pipeline.drift.life.item_store import items_before
 from insights_pipeline.drift.life.left_out import left_out

@@ -9,11 +9,11 @@ from datetime import date, timedelta
 import numpy as np
 
 from insights_pipeline.drift.constants import DEFAULT, DOWN, ERRORS, LATENCY_P95, TOOLS, UP
-from insights_pipeline.drift.detect import Signal
+from insights_pipeline.drift.detect import Signal, family
 from insights_pipeline.drift.explanation.explain import beside, explain, significant
 from insights_pipeline.drift.explanation.item_onset import daily, item_onset
 from insights_pipeline.drift.judge import Judged, LeftOut
-from insights_pipeline.drift.life.item import NEW_ITEM, Item, Onset, family
+from insights_pipeline.drift.life.item import NEW_ITEM, Item, Onset
 from insights_pipeline.drift.series.panel import Panel
 from insights_pipeline.drift.statistics.arrays import Mask
 
@@ -46,7 +46,7 @@ def explained(
         now = judged["7d"]  # a test with a longer memory keeps no counts: what the last week shows
     base, left_out = now.baseline[item.metric][row], out.window[item.metric][row]
     facts = explain(panel, now, item.metric, row)
-    own = [signal for signal in found if (signal.series, family(signal.metric), signal.direction) == item.key]
+    own = [signal for signal in found if signal.key == item.key]
     if also := beside(own, item.metric, item.evidence.horizon):
         facts["also"] = also
     if together := moved_with(item, found):

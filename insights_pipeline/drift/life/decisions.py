@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from functools import reduce
 from typing import Any
 
+from insights_pipeline.drift.detect import family
 from insights_pipeline.drift.life.item import (
     ACCEPT,
     ACCEPTED,
@@ -16,7 +17,6 @@ from insights_pipeline.drift.life.item import (
     DISMISSED,
     Decided,
     Item,
-    family,
 )
 from insights_pipeline.drift.series.keys import intent_of, series_key, slice_of
 from insights_pipeline.drift.series.lineage import Lineage

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from insights_pipeline.drift.constants import LATENCY, LATENCY_P95
-from insights_pipeline.drift.detect import Evidence
+from insights_pipeline.drift.detect import Evidence, family
 from insights_pipeline.drift.series.keys import intent_of, slice_of
 from insights_pipeline.drift.statistics import floors
 
@@ -86,11 +85,6 @@ class Item:
     def live(self) -> bool:
         """Whether the episode is not over: pending, open, or dismissed and still going on."""
         return self.closed is None
-
-
-def family(metric: str) -> str:
-    """Metrics that tell one story: a latency whose mean and p95 move is one item."""
-    return LATENCY if metric == LATENCY_P95 else metric
 
 
 def item_id(series: str, metric: str, direction: str, opened: date) -> str:

@@ -8,8 +8,9 @@ from datetime import date, timedelta
 import numpy as np
 
 from insights_pipeline.drift.constants import LATENCY, LATENCY_P95, VOLUME
+from insights_pipeline.drift.detect import family
 from insights_pipeline.drift.judge import LeftOut
-from insights_pipeline.drift.life.item import Item, accepted_since, family
+from insights_pipeline.drift.life.item import Item, accepted_since
 from insights_pipeline.drift.series.panel import Panel
 
 

@@ -33,7 +33,6 @@ from insights_pipeline.drift.life.item import (
     RECOVERING,
     RESOLVED,
     Item,
-    family,
     item_id,
 )
 from insights_pipeline.drift.statistics import floors
@@ -59,7 +58,7 @@ def step(
     """Today's items, sorted by id. `evaluable`: the (series, metric) with a verdict today; without, a state carries."""
     seen: dict[tuple[str, str, str], list[Signal]] = {}
     for signal in signals:
-        seen.setdefault((signal.series, family(signal.metric), signal.direction), []).append(signal)
+        seen.setdefault(signal.key, []).append(signal)
     kept = [item for item in items if not forgotten(item, day)]
     current = {item.key: item for item in kept if item.live}
     over = sorted((item for item in kept if not item.live), key=lambda item: (item.opened, item.item_id))
