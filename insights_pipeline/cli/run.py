@@ -1,4 +1,4 @@
-"""`insights run`: materialise the daily lineage of a range of days through Dagster, in this process."""
+"""`insights run`: materialise the lineage of a range of days through Dagster, in this process."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def run(
 ) -> None:
     """Materialise spans, traces, intents, baselines, drift and briefs of the days from --from to --to.
 
-    The whole range goes in one Dagster run, kept in the run history of `dagster.yaml`. Running a day again
-    gives the same tables.
+    The whole range goes in one Dagster run, kept in the run history of `dagster.yaml`. Weeks and months that
+    ended in the range get their briefs, too. Running a day again gives the same tables.
 
     Examples:
 
@@ -41,12 +41,12 @@ def run(
 
 
 def materialise(days: DayRange) -> RunReport:
-    """Run the daily job over a range, telling each finished step on stderr."""
+    """Run the jobs over a range, telling each finished step on stderr."""
     from insights_pipeline.definitions import defs
-    from insights_pipeline.defs.launch import run_daily
+    from insights_pipeline.defs.launch import run_range
 
     typer.secho(f"Running {len(days)} day{'s' * (len(days) != 1)}, {days}, through Dagster", err=True)
-    report = run_daily(defs, days, on_step=_tell)
+    report = run_range(defs, days, on_step=_tell)
     for warning in report.checks:
         typer.secho(f"  check {warning}", fg="yellow", err=True)
     return report

@@ -51,7 +51,7 @@ def brief(
         which = f"{window} brief" + (f" of {wanted}" if wanted else " yet")
         how = "`insights run` writes them"
         if window != "day":
-            how = f"the schedules write them, or materialise {_CADENCE[window]}_brief in Dagster (`make dev`)"
+            how += f", of each {window} that has ended in its range; so do the schedules"
         fail(f"there is no {which}: {how}", code=1)
     if as_json:
         print_json(

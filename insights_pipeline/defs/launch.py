@@ -1,4 +1,4 @@
-"""Run the daily job over a range of days in this process, and tell each finished step."""
+"""Run the jobs over a range of days in this process, and tell each finished step."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from insights_pipeline.defs.partitions import DAILY, range_tags
+from insights_pipeline.defs.partitions import DAILY, MONTHLY, WEEKLY, ended_in, range_tags
 from insights_pipeline.lake import DayRange
 
 _HOST, _PID = "insights/host", "insights/pid"
@@ -24,11 +24,11 @@ OnStep = Callable[[str, int | None, float], None]
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """How a run went. `rows` per asset, `checks` that did not pass, `errors` of failed steps."""
+    """How the runs of a range went. `rows` per asset, `checks` that did not pass, `errors` of failed steps."""
 
     first: str
     last: str
-    run_id: str
+    run_ids: tuple[str, ...]  # of the days, and of the weeks and months that ended in them
     success: bool
     failed: tuple[str, ...]
     errors: tuple[str, ...]
@@ -36,34 +36,63 @@ class RunReport:
     checks: tuple[str, ...]
     seconds: float
 
+    def then(self, other: RunReport) -> RunReport:
+        """Both, of the days of the first."""
+        return replace(
+            self,
+            run_ids=self.run_ids + other.run_ids,
+            success=self.success and other.success,
+            failed=self.failed + other.failed,
+            errors=self.errors + other.errors,
+            rows=self.rows | other.rows,
+            checks=self.checks + other.checks,
+            seconds=round(self.seconds + other.seconds, 1),
+        )
 
-def run_daily(definitions: dg.Definitions, days: DayRange, *, on_step: OnStep) -> RunReport:
-    """Materialise every daily asset over the range in one run, kept in the instance of the working directory.
 
-    Raises ValueError when the range starts before the first partition.
+def run_range(definitions: dg.Definitions, days: DayRange, *, on_step: OnStep) -> RunReport:
+    """Materialise every daily asset over the range in one run, then the briefs of weeks and months that ended in it.
+
+    The runs are kept in the instance of the working directory; a failed one is the last. Raises ValueError when the
+    range starts before the first partition.
     """
     first = DAILY.start.date()
     if days.first < first:
         raise ValueError(
             f"{days.first} is before the first partition {first}: set INSIGHTS_FIRST_DAY={days.first}"
         )
+    with _instance() as instance:
+        end_runs_of_dead_processes(instance)
+        report = _run(definitions, "daily", days, instance, on_step)
+        for job, partitions in (("weekly", WEEKLY), ("monthly", MONTHLY)):
+            if report.success and (windows := ended_in(partitions, days)):
+                keys = DayRange(windows[0].first, windows[-1].first)
+                report = report.then(_run(definitions, job, keys, instance, on_step))
+    return report
+
+
+def _run(
+    definitions: dg.Definitions, job: str, keys: DayRange, instance: dg.DagsterInstance, on_step: OnStep
+) -> RunReport:
+    """One run of the partitions from that of the first of `keys` to that of the last."""
     started = time.monotonic()
     rows: dict[str, int] = {}
     console = dg.LoggerDefinition(lambda _: _step_logger(rows, on_step))
-    job = definitions.resolve_job_def("daily").with_logger_defs({"console": console})
-    with _instance() as instance:
-        end_runs_of_dead_processes(instance)
-        result = job.execute_in_process(
+    result = (
+        definitions.resolve_job_def(job)
+        .with_logger_defs({"console": console})
+        .execute_in_process(
             instance=instance,
-            tags={**range_tags(days), _HOST: socket.gethostname(), _PID: str(os.getpid())},
+            tags={**range_tags(keys), _HOST: socket.gethostname(), _PID: str(os.getpid())},
             run_config={"loggers": {"console": {}}},
             raise_on_error=False,
         )
+    )
     failures = [event for event in result.all_events if event.is_step_failure]
     return RunReport(
-        first=str(days.first),
-        last=str(days.last),
-        run_id=result.run_id,
+        first=str(keys.first),
+        last=str(keys.last),
+        run_ids=(result.run_id,),
         success=result.success,
         failed=tuple(event.step_key or "start-up" for event in failures),
         errors=tuple(
@@ -108,7 +137,7 @@ class _StepHandler(logging.Handler):
 def end_runs_of_dead_processes(instance: dg.DagsterInstance) -> None:
     """Mark runs that were killed as failed and give back the pool slots that they still hold.
 
-    A run that `dagster dev` launched is watched by its daemon; one of `run_daily` is noticed only here. Otherwise
+    A run that `dagster dev` launched is watched by its daemon; one of `run_range` is noticed only here. Otherwise
     the next run, and the sensor, would wait for ever for a process that is gone.
     """
     running = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], tags={_HOST: socket.gethostname()})

@@ -8,7 +8,6 @@ from typing import Any
 
 import dagster as dg
 
-from insights_pipeline.defs.partitions import days_of
 from insights_pipeline.lake import Lake
 from insights_pipeline.lake.tables import TABLES
 
@@ -39,9 +38,9 @@ def counted(
     `cadence` narrows a table that is also partitioned by it. `of_day` is more to show of a day (for a week or
     month: of its first day), `more` of the whole run.
     """
-    days = days_of(context)
     counts = lake.rows_by_day(table, cadence=cadence)
-    for key, day in zip(context.partition_keys, days, strict=False):
+    for key in context.partition_keys:
+        day = date.fromisoformat(key)  # of a week or month its first day
         facts = {"dagster/partition_row_count": counts.get(day, 0), **(of_day or {}).get(day, {})}
         context.add_asset_metadata(facts, partition_key=key)
     told: dict[str, Any] = {key: value for key, value in more.items() if value is not None}

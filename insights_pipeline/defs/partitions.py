@@ -52,12 +52,30 @@ def days_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -
     return DayRange(_date(window.start), _date(window.end) - timedelta(days=1))
 
 
+def windows_of(context: dg.AssetExecutionContext) -> list[DayRange]:
+    """The weeks or months of a run, in order."""
+    partitions = context.assets_def.partitions_def
+    assert isinstance(partitions, dg.TimeWindowPartitionsDefinition)
+    return [_window(partitions, key) for key in context.partition_keys]
+
+
+def ended_in(partitions: dg.TimeWindowPartitionsDefinition, days: DayRange) -> list[DayRange]:
+    """The windows of past weeks or months whose last day is one of `days`, in order."""
+    windows = (_window(partitions, key) for key in partitions.get_partition_keys())
+    return [window for window in windows if days.first <= window.last <= days.last]
+
+
 def range_tags(days: DayRange) -> dict[str, str]:
-    """Run tags that ask for a range of daily partitions in one run."""
+    """Run tags that ask in one run for the partitions from that of the first day to that of the last."""
     return {
         "dagster/asset_partition_range_start": str(days.first),
         "dagster/asset_partition_range_end": str(days.last),
     }
+
+
+def _window(partitions: dg.TimeWindowPartitionsDefinition, key: str) -> DayRange:
+    window = partitions.time_window_for_partition_key(key)
+    return DayRange(_date(window.start), _date(window.end) - timedelta(days=1))
 
 
 def _date(moment: datetime) -> date:

@@ -5,7 +5,7 @@ from datetime import date
 import dagster as dg
 import pytest
 
-from insights_pipeline.defs.partitions import next_first, next_monday, range_tags
+from insights_pipeline.defs.partitions import ended_in, next_first, next_monday, range_tags
 from insights_pipeline.lake import DayRange
 
 DAILY_ASSETS = {
@@ -71,6 +71,18 @@ def test_weeks_start_on_the_first_monday_and_months_on_the_first_first_inside_th
     assert next_monday(date(2026, 3, 3)) == date(2026, 3, 9)
     assert next_first(date(2026, 3, 1)) == date(2026, 3, 1)
     assert next_first(date(2026, 12, 2)) == date(2027, 1, 1)
+
+
+def test_weeks_and_months_belong_to_the_range_that_they_end_in() -> None:
+    weeks = dg.WeeklyPartitionsDefinition(start_date="2026-03-02", day_offset=1)
+    months = dg.MonthlyPartitionsDefinition(start_date="2026-03-01")
+    march = DayRange(date(2026, 3, 9), date(2026, 3, 31))
+    assert ended_in(weeks, march) == [
+        DayRange(date(2026, 3, day), date(2026, 3, day + 6)) for day in (9, 16, 23)
+    ]
+    assert ended_in(weeks, DayRange(date(2026, 3, 9), date(2026, 3, 14))) == []
+    assert ended_in(months, march) == [DayRange(date(2026, 3, 1), date(2026, 3, 31))]
+    assert ended_in(months, DayRange(date(2026, 3, 9), date(2026, 3, 30))) == []
 
 
 def test_range_tags_are_what_dagster_reads() -> None:

@@ -17,7 +17,7 @@ from insights_pipeline.lake.tables import TABLES
 
 PROJECT = Path(__file__).resolve().parents[2]
 DAYS = 10
-LAST_DAY = date(2026, 3, 20)
+LAST_DAY = date(2026, 3, 22)  # a Sunday: the days hold one whole week
 BOOTSTRAP_TRACES = 200
 
 _RUN = """

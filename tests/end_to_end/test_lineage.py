@@ -24,6 +24,15 @@ def test_otlp_files_become_a_brief(finished: Home, days: DayRange) -> None:
     assert brief is not None and brief["status"] in ("quiet", "changed")
 
 
+def test_a_week_that_ends_in_the_range_has_its_brief_too(finished: Home, days: DayRange) -> None:
+    weekly = read_brief(finished.lake, "weekly", None)
+    assert weekly is not None
+    assert (weekly["window_first"], weekly["window_last"]) == (days.last - timedelta(days=6), days.last)
+    assert read_brief(finished.lake, "monthly", None) is None
+    observed = finished.lake.read(Slice("drift_observations", columns=("date",), cadence="weekly"))
+    assert set(observed["date"].to_pylist()) == {weekly["window_first"]}
+
+
 def test_every_trace_is_classified_once_and_belongs_to_the_day_it_started(finished: Home) -> None:
     traces = finished.lake.read(Slice("traces", columns=("date", "trace_id"))).sort_by("trace_id")
     classified = finished.lake.read(Slice("trace_intents", columns=("date", "trace_id"))).sort_by("trace_id")

@@ -10,7 +10,7 @@ from insights_pipeline.defs.assets.daily import daily_asset
 from insights_pipeline.defs.assets.intents import intent_model, trace_intents
 from insights_pipeline.defs.assets.traffic import traces
 from insights_pipeline.defs.metadata import counted, described
-from insights_pipeline.defs.partitions import MONTHLY, WEEKLY, days_of
+from insights_pipeline.defs.partitions import MONTHLY, WEEKLY, WHOLE_RANGE, days_of, windows_of
 from insights_pipeline.defs.resources import EngineResource
 from insights_pipeline.lake import today
 from insights_pipeline.settings import settings
@@ -90,48 +90,51 @@ def daily_brief(context: dg.AssetExecutionContext, engine: EngineResource) -> dg
     group_name="briefs",
     deps=[drift_observations],
     partitions_def=WEEKLY,
+    backfill_policy=WHOLE_RANGE,
     kinds={"delta", "markdown"},
     owners=[settings().owner],
     metadata=described("briefs"),
 )
 def weekly_brief(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.MaterializeResult[Any]:
     """What changed in a calendar week (Monday to Sunday), against the 30 days before it."""
-    return _window_brief(context, engine, "weekly")
+    return _window_briefs(context, engine, "weekly")
 
 
 @dg.asset(
     group_name="briefs",
     deps=[drift_observations],
     partitions_def=MONTHLY,
+    backfill_policy=WHOLE_RANGE,
     kinds={"delta", "markdown"},
     owners=[settings().owner],
     metadata=described("briefs"),
 )
 def monthly_brief(context: dg.AssetExecutionContext, engine: EngineResource) -> dg.MaterializeResult[Any]:
     """What changed in a calendar month, against the 30 days before it."""
-    return _window_brief(context, engine, "monthly")
+    return _window_briefs(context, engine, "monthly")
 
 
-def _window_brief(
+def _window_briefs(
     context: dg.AssetExecutionContext, engine: EngineResource, cadence: str
 ) -> dg.MaterializeResult[Any]:
     from insights_pipeline.brief.read import read_briefs
     from insights_pipeline.brief.write import write_window_brief
     from insights_pipeline.drift.observe import observe_window
 
-    window = days_of(context)
     lake_engine = engine.engine()
-    observe_window(lake_engine, cadence, window, groups=settings().baseline_groups)
     summarise = wiring.summariser(today())
-    rows = write_window_brief(
-        lake_engine,
-        cadence,
-        window,
-        bootstrap_traces=settings().bootstrap_traces,
-        links=wiring.links(),
-        summarise=summarise,
-    )
-    shown = _shown(read_briefs(lake_engine.lake, cadence, window), summarise)
+    rows = 0
+    for window in windows_of(context):
+        observe_window(lake_engine, cadence, window, groups=settings().baseline_groups)
+        rows += write_window_brief(
+            lake_engine,
+            cadence,
+            window,
+            bootstrap_traces=settings().bootstrap_traces,
+            links=wiring.links(),
+            summarise=summarise,
+        )
+    shown = _shown(read_briefs(lake_engine.lake, cadence, days_of(context)), summarise)
     return counted(context, lake_engine.lake, "briefs", rows, cadence=cadence, of_day=shown)
 
 
