@@ -6,15 +6,17 @@ import json
 import os
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -77,8 +79,29 @@ class EmailSetting(_ContactPoint):
 ContactPointSetting = Annotated[SlackSetting | WebhookSetting | EmailSetting, Field(discriminator="kind")]
 
 
-class _FileSource(PydanticBaseSettingsSource):
+class _NamesVariable(PydanticBaseSettingsSource):
+    """A source of which a value that cannot be read is told by its variable; the value may be a secret."""
+
+    _ending = ""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            variable = f"INSIGHTS_{field_name}{self._ending}".upper()
+            is_list = get_origin(field.annotation) is tuple
+            form = """a list, e.g. '["ops"]'""" if is_list else """an object, e.g. '{"NAME": …}'"""
+            raise ValueError(f"{variable} must be JSON, {form}: {field.description}") from None
+
+
+class _EnvironmentSource(_NamesVariable, EnvSettingsSource):
+    """The variables `INSIGHTS_X`."""
+
+
+class _FileSource(_NamesVariable):
     """`INSIGHTS_X_FILE` names a file that holds the value of `INSIGHTS_X`: how secrets are mounted."""
+
+    _ending = "_FILE"
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         variable = f"{self.config.get('env_prefix', '')}{field_name}_FILE".upper()
@@ -264,10 +287,18 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, _FileSource(settings_cls), TomlConfigSettingsSource(settings_cls)
+        return (
+            init_settings,
+            _EnvironmentSource(settings_cls),
+            _FileSource(settings_cls),
+            TomlConfigSettingsSource(settings_cls),
+        )
 
 
 @cache
 def settings() -> Settings:
-    """The settings of this process, read on first use."""
-    return Settings()
+    """The settings of this process, read on first use. Raises ValueError, which names the variable."""
+    try:
+        return Settings()
+    except SettingsError as error:
+        raise ValueError(str(error.__cause__ or error)) from None

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
-from insights_pipeline.brief.facts import WORSENED, Also, Decided
-from insights_pipeline.drift.constants import ALL, RESERVED, TESTED, UNKNOWN, VOLUME
+from insights_pipeline.brief.facts import WORSENED, Also
+from insights_pipeline.drift.constants import ALL, RESERVED, TESTED, UNKNOWN
 from insights_pipeline.drift.detect import family
 from insights_pipeline.drift.life.item import (
-    ACCEPT,
-    ACCEPTED,
     CLOSED,
-    DISMISS,
     DISMISSED,
     NEW_ITEM,
     ONGOING,
@@ -22,7 +19,6 @@ from insights_pipeline.drift.life.item import (
     PENDING,
     RESOLVED,
 )
-from insights_pipeline.drift.life.lifecycle import ACCEPT_DAYS
 from insights_pipeline.drift.read import rank
 from insights_pipeline.drift.statistics import floors
 
@@ -31,11 +27,11 @@ HISTORY_DAYS = 30
 GROWTH = 1.5  # an effect that grew by half since it was last told is told again
 # Until then a 7-day window still fills with the days of the change: its effect grows though nothing gets worse.
 _FILLING_DAYS = 7
-_PAST_TENSE = {ACCEPT: ACCEPTED, DISMISS: DISMISSED}
 _NUMBERS = (
     *("baseline_value", "observed", "effect", "effect_low", "effect_high", "n", "explanation"),
     *("onset", "onset_first", "onset_last", "shape"),
 )
+Story = tuple[str, str]  # family of a metric, direction
 _NAMES = {ALL: "All traffic", UNKNOWN: "Requests of no known intent"}
 
 
@@ -57,11 +53,17 @@ class Change:
     rank: float
     row: Mapping[str, Any] = field(repr=False)
     before: float | None = None
+    named: frozenset[Story] = frozenset()  # what a line that told it before this window named beside it
 
     @property
-    def story(self) -> tuple[str, str]:
+    def story(self) -> Story:
         """The metric's family and the direction: what must agree for two changes to be one."""
         return family(self.metric), self.direction
+
+    @property
+    def key(self) -> tuple[str, str | None, Story]:
+        """Whose change it is, and its story."""
+        return self.intent_id, self.slice, self.story
 
     @property
     def over(self) -> date | None:
@@ -96,6 +98,10 @@ class Change:
         severity = -floors.SEVERITIES.index(self.severity)
         return severity, -self.rank, place, self.metric, f"{self.intent_id} {self.slice or ''}"
 
+    @property
+    def moved_with(self) -> frozenset[Story]:
+        return frozenset(_moved_with(self.row))
+
     def as_also(self) -> Also:
         return Also(self.metric, self.direction, self.effect, self.item_id)
 
@@ -122,12 +128,18 @@ def changes_of(
             # a week that still fills with the days of a change dilutes it: it did not get better since it was told
             diluted = state == ONGOING and _filling(row)
             told = _at_its_worst(row, past[row["item_id"]]) if state == RESOLVED or diluted else row
-            found.append(change_of(told, names, state, before=before))
+            named = _named_before(past[row["item_id"]], first)
+            found.append(change_of(told, names, state, before=before, named=named))
     return found
 
 
 def change_of(
-    row: Mapping[str, Any], names: Mapping[str, str], state: str, *, before: float | None = None
+    row: Mapping[str, Any],
+    names: Mapping[str, str],
+    state: str,
+    *,
+    before: float | None = None,
+    named: frozenset[Story] = frozenset(),
 ) -> Change:
     intent = row["intent_id"]
     return Change(
@@ -145,7 +157,19 @@ def change_of(
         rank=rank(row),
         row=row,
         before=before,
+        named=named,
     )
+
+
+def _moved_with(row: Mapping[str, Any]) -> Iterator[Story]:
+    for moved in (row.get("explanation") or {}).get("moved_with") or ():
+        yield family(str(moved["metric"])), str(moved["direction"])
+
+
+def _named_before(past: Sequence[Mapping[str, Any]], first: date) -> frozenset[Story]:
+    """What was named beside it on the day that told it as new; of what just goes on, nothing else is named."""
+    told = [row for row in past if row["state"] == NEW_ITEM and row["date"] < first]
+    return frozenset(story for row in told for story in _moved_with(row))
 
 
 def _state(
@@ -209,29 +233,3 @@ def _grew(row: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
 
 def _filling(row: Mapping[str, Any]) -> bool:
     return bool((row["date"] - (row["onset"] or row["opened"])).days < _FILLING_DAYS)
-
-
-def decided_of(items: Iterable[Mapping[str, Any]], first: date, last: date) -> tuple[Decided, ...]:
-    """Counts of the items that a person decided on in the window, and of those that 30 days accepted."""
-    counts: dict[tuple[str, str | None], int] = {}
-    for row in items:
-        decision = (row.get("explanation") or {}).get("decision") or {}
-        if row["state"] not in (ACCEPTED, DISMISSED):
-            continue
-        when = _day(decision.get("day")) or row["closed"]
-        if when is None or not first <= when <= last:
-            continue
-        if not decision and (row["metric"] == VOLUME or (when - row["opened"]).days < ACCEPT_DAYS):
-            continue  # a new intent is accepted by itself, and so is what became part of another intent
-        key = (_PAST_TENSE.get(str(decision.get("kind")), row["state"]), decision.get("by"))
-        counts[key] = counts.get(key, 0) + 1
-    return tuple(
-        Decided(kind, by, count)
-        for (kind, by), count in sorted(counts.items(), key=lambda one: (one[0][0], one[0][1] or ""))
-    )
-
-
-def _day(text: object) -> date | None:
-    if isinstance(text, date):
-        return text
-    return date.fromisoformat(text) if isinstance(text, str) else None

@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from insights_pipeline.brief.changes import Change, change_of, changes_of, decided_of
+from insights_pipeline.brief.changes import Change, change_of, changes_of
+from insights_pipeline.brief.decisions import decided_of, hushed_of
 from insights_pipeline.brief.facts import MAX_LINES, WORSENED, Facts, Line, Watched
 from insights_pipeline.brief.intent_changes import intent_changes
 from insights_pipeline.brief.merging import lines_of
@@ -55,14 +56,15 @@ def gather(
     names = {row["intent_id"]: row["name"] for row in intents}
     traces, errors = _total(traffic, ALL, first, last)
     changes = changes_of(items, names, first, last)
+    hushed = hushed_of(items.get(last, ()), names, first, last)
     if drifted:
         share = {
             one: _total(traffic, one, first, last)[0] / max(1, traces)
             for one in {row["intent_id"] for row in drifted}
         }
-        changes = [*_measured(changes, drifted), *_own(changes, drifted, names, share, first)]
+        changes = [*_measured(changes, drifted), *_own(changes, hushed, drifted, names, share, first)]
     eligible = {row["metric"]: int(row["eligible"]) for row in watched}
-    lines = lines_of(changes, eligible)
+    lines = lines_of(changes, eligible, hushed)
     told = sorted((line for line in lines if line.state in _NEWS), key=_order)
     learning = model is None or model["status"] == "learning"
     return Facts(
@@ -126,13 +128,15 @@ def _measured(changes: Sequence[Change], drifted: Sequence[Mapping[str, Any]]) -
 
 def _own(
     changes: Sequence[Change],
+    hushed: Sequence[Change],
     drifted: Sequence[Mapping[str, Any]],
     names: Mapping[str, str],
     share: Mapping[str, float],
     first: date,
 ) -> Iterator[Change]:
-    """What only the test of the whole window found, where no item of the window tells it."""
-    told = {(change.intent_id, change.slice, change.story) for change in changes}
+    """What only the test of the whole window found, where no item of the window tells it and nobody decided on it."""
+    told = {change.key for change in changes}
+    quiet = {change.key for change in hushed}
     # the mean before its p95: together they are one story
     for row in sorted(drifted, key=lambda row: (row["metric"] == LATENCY_P95, *map(str, _key(row)))):
         full = {
@@ -148,9 +152,10 @@ def _own(
             "explanation": row["explanation"] or {},
         }
         change = change_of(full, names, NEW_ITEM)
-        key = (change.intent_id, change.slice, change.story)
-        if key not in told:
-            told.add(key)
+        # a decision on the whole is one on its slices, which had been told with it
+        decided = not quiet.isdisjoint({change.key, (change.intent_id, None, change.story)})
+        if change.key not in told and not decided:
+            told.add(change.key)
             yield change
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 
-from insights_pipeline.brief.changes import Change
+from insights_pipeline.brief.changes import Change, Story
 from insights_pipeline.brief.facts import WORSENED, Also, Line
 from insights_pipeline.drift.detect import family
 from insights_pipeline.drift.life.item import NEW_ITEM
@@ -17,6 +17,28 @@ NEWS = (NEW_ITEM, WORSENED)
 
 def near(change: Change, day: date) -> bool:
     return abs((change.began - day).days) <= TOGETHER_DAYS
+
+
+def together(one: Change, other: Change) -> bool:
+    """Whether two changes of one series are one: by when they began, as far as that is known.
+
+    What only the test of a whole window found says nothing of it; there the item counts that names it beside itself.
+    """
+    if near(one, other.began) or _overlap(one, other):
+        return True
+    return any(
+        a.item_id is None and b.item_id is not None and a.story in b.moved_with
+        for a, b in ((one, other), (other, one))
+    )
+
+
+def _overlap(one: Change, other: Change) -> bool:
+    """Whether some day lies in the 95 % intervals of both beginnings."""
+    first, last = one.row["onset_first"], one.row["onset_last"]
+    other_first, other_last = other.row["onset_first"], other.row["onset_last"]
+    if None in (first, last, other_first, other_last):
+        return False
+    return bool(first <= other_last and other_first <= last)
 
 
 def told_first(change: Change) -> tuple[object, ...]:
@@ -34,13 +56,22 @@ def first_traces(changes: Sequence[Change]) -> tuple[str, ...]:
     return tuple(change.row["trace_ids"][0] for change in changes if change.row["trace_ids"])[:3]
 
 
-def line_of(lead: Change, rest: Sequence[Change], scope: str, *, slices: tuple[str, ...] = ()) -> Line:
+def line_of(
+    lead: Change,
+    rest: Sequence[Change],
+    scope: str,
+    *,
+    slices: tuple[str, ...] = (),
+    elsewhere: Collection[Story] = (),
+) -> Line:
+    """`elsewhere`: what moved with it and is not named here, for a line of its own tells it, or nobody is to."""
     row, explanation = lead.row, lead.explanation
     told = {family(change.metric) for change in (lead, *rest)}
     also = [change.as_also() for change in rest]
     for moved in explanation.get("moved_with") or ():
-        if family(str(moved["metric"])) not in told:
-            told.add(family(str(moved["metric"])))
+        story = (family(str(moved["metric"])), str(moved["direction"]))
+        if story[0] not in told and story not in elsewhere:
+            told.add(story[0])
             also.append(Also(str(moved["metric"]), str(moved["direction"]), moved.get("effect")))
     severity = lead.severity
     for change in rest:

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from insights_pipeline.cli.output import JSON, fail, open_engine, parse_day, print_json, table
+from insights_pipeline.cli.output import JSON, fail, of_metric, open_engine, parse_day, print_json, table
 from insights_pipeline.cli.show import shorten
 
 _DAY = typer.Option(
@@ -51,7 +51,7 @@ def list_(day: str | None = _DAY, metric: str | None = _METRIC, as_json: bool = 
       insights baseline list --json
     """
     when, rows = _found(day)
-    rows = _of_metric(rows, metric)
+    rows = of_metric(rows, metric)
     if as_json:
         print_json({"date": when, "baselines": rows})
         return
@@ -96,7 +96,7 @@ def show(
             f"there are {', '.join(slices[:20])}" if slices else "set INSIGHTS_BASELINE_GROUPS to keep some"
         )
         fail(f"no slice {slice_!r} has a baseline of its own on {when}: {shorten(kept, 400)}")
-    own = _of_metric(own, metric)
+    own = of_metric(own, metric)
     if as_json:
         print_json({"date": when, "intent_id": wanted, "slice": slice_, "slices": slices, "baselines": own})
         return
@@ -112,17 +112,6 @@ def _found(day: str | None) -> tuple[date, list[dict[str, Any]]]:
         of = f" on {wanted}" if wanted else " yet"
         fail(f"there are no baselines{of}: they need a day with intents before, and `insights run`", code=1)
     return found
-
-
-def _of_metric(rows: list[dict[str, Any]], metric: str | None) -> list[dict[str, Any]]:
-    if metric is None:
-        return rows
-    kept = [row for row in rows if row["metric"].startswith(metric.lower())]
-    if not kept:
-        fail(
-            f"no metric begins with {metric!r}; there are {', '.join(sorted({row['metric'] for row in rows}))}"
-        )
-    return kept
 
 
 def _list_table(when: date, rows: list[dict[str, Any]]) -> None:

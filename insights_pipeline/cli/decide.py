@@ -16,7 +16,6 @@ _ITEM = typer.Argument(..., help="Id of the item, the beginning of it, or the na
 _DAY = typer.Option(None, "--date", help="Day whose items are meant; default: the newest.")
 _NOTE = typer.Option(None, "--note", help="Why, for whoever reads it later.")
 _BY = typer.Option(None, "--by", help="Who says so; default: the login name.")
-_MAX_NOTE = 1_000
 
 
 def accept(
@@ -80,7 +79,7 @@ def undo(
     try:
         undone = undo_drift_decision(open_state(), decision, at_ns=now_ns(), by=by or login())
     except StateError as error:
-        fail(f"{error}: `insights drift decisions --all` shows them")
+        fail(str(error))
     told = {**_told(undone), **_when(_day_of(undone))}
     if as_json:
         print_json(told)
@@ -153,7 +152,8 @@ def _decide(
 ) -> None:
     from insights_pipeline.brief import units
     from insights_pipeline.cli.correcting import login, open_state
-    from insights_pipeline.cli.drift import item_named
+    from insights_pipeline.cli.deciding import refuse_idle, refuse_second
+    from insights_pipeline.cli.find_items import item_named
     from insights_pipeline.cli.show_item import who
     from insights_pipeline.drift.life.decisions import effective, payload_of
     from insights_pipeline.lake import now_ns
@@ -161,7 +161,8 @@ def _decide(
 
     found = item_named(reference, day)
     end = parse_day(until)
-    _refuse(kind, found, note)
+    refuse_idle(kind, found, note)
+    refuse_second(found)
     try:
         payload = payload_of(found, day=found["date"], until=end, note=units.one_line(note) if note else None)
     except ValueError as error:
@@ -179,22 +180,6 @@ def _decide(
     typer.echo(
         f"Decision {made.decision_id}. {_now(told)}To take it back: `insights drift undo {made.decision_id}`."
     )
-
-
-def _refuse(kind: str, item: dict[str, Any], note: str | None) -> None:
-    """Exit where the decision would do nothing, saying what would."""
-    from insights_pipeline.drift.life.item import PENDING
-
-    if item["closed"] is not None:
-        fail(
-            f"{item['item_id']} is {item['state']} since {item['closed']} already: only an open item can be decided "
-            "about; `insights drift` lists those, `--date` means an earlier day's",
-            code=1,
-        )
-    if kind == "accept" and item["state"] == PENDING:
-        fail(f"{item['item_id']} is pending: one odd day is no new level; dismiss it, or wait", code=1)
-    if note is not None and len(note) > _MAX_NOTE:
-        fail(f"the note has {len(note):,} characters: at most {_MAX_NOTE:,} are kept")
 
 
 def _told(one: DriftDecision) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from insights_pipeline.cli import decide
-from insights_pipeline.cli.output import JSON, fail, open_engine, parse_day, print_json, table
+from insights_pipeline.cli.find_items import check_metric, found_items, item_named
+from insights_pipeline.cli.output import JSON, fail, open_engine, print_json, table
+from insights_pipeline.drift.constants import TESTED
 
 if TYPE_CHECKING:
     from insights_pipeline.drift.read import DayItems
@@ -15,11 +17,12 @@ if TYPE_CHECKING:
 _DAY = typer.Option(None, "--date", help="Day (YYYY-MM-DD, today, yesterday); default: the newest.")
 _EVERY = typer.Option(False, "--all", help="Also pending, resolved, accepted and dismissed items.")
 _INTENT = typer.Option(None, "--intent", help='Only of this intent (id, name, "all", "unknown").')
-_METRIC = typer.Option(None, "--metric", help="Only of this metric (begins with), e.g. latency_ms.")
+_METRIC = typer.Option(
+    None, "--metric", help=f"Only of this metric (begins with): {', '.join(TESTED)} or score:NAME."
+)
 _STATE = typer.Option(None, "--state", help="Only in this state, e.g. new or resolved.", case_sensitive=False)
 _STATES = ("pending", "new", "ongoing", "recovering", "no_data", "resolved", "accepted", "dismissed")
 _ITEM = typer.Argument(..., help="Id of the item, the beginning of it, or the name of its intent.")
-NOT_YET = "drift was not observed yet: run `insights run`"
 
 app = typer.Typer(
     rich_markup_mode="rich",
@@ -82,6 +85,7 @@ def list_(
       insights drift list --state resolved --date 2026-03-02 --json
     """
     found = found_items(day)
+    check_metric(metric, found)
     shown = [row for row in found.items if _wanted(row, found, every, intent, metric, state)]
     if as_json:
         print_json({"date": found.date, "status": found.status, "items": shown})
@@ -125,34 +129,6 @@ def explain(item: str = _ITEM, day: str | None = _DAY, as_json: bool = JSON) -> 
 
     told = explained(open_engine(), item_named(item, day))
     print_json(told) if as_json else print_explained(told)
-
-
-def found_items(day: str | None) -> DayItems:
-    """The items of a day; exits with the remedy where there are none."""
-    from insights_pipeline.drift.read import read_items
-
-    wanted = parse_day(day)
-    found = read_items(open_engine().lake, wanted)
-    if found is None:
-        remedy = f"run `insights run --from {wanted} --to {wanted}`"
-        fail(NOT_YET if wanted is None else f"drift was not observed on {wanted}: {remedy}", code=1)
-    return found
-
-
-def item_named(reference: str, day: str | None) -> dict[str, Any]:
-    """The item that is meant; exits with the candidates where that is not clear. Open ones come first."""
-    from insights_pipeline.drift.life.item import OPEN
-    from insights_pipeline.drift.read import UnknownReferenceError, find_item
-
-    found = found_items(day)
-    try:
-        return find_item([row for row in found.items if row["state"] in OPEN], reference)
-    except UnknownReferenceError:
-        pass  # it may be over, or only pending
-    try:
-        return find_item(found.items, reference)
-    except UnknownReferenceError as error:
-        fail(f"{error} on {found.date}; `insights drift list --all` shows those of a day")
 
 
 def _wanted(

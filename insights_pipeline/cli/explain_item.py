@@ -90,7 +90,8 @@ def _dimension_table(
         before, now = _level(metric, total["before"]), _level(metric, total["now"])
         cells.append(["all", None, None, before, now, *(_part(total, x) for x in (*amounts, sum(amounts)))])
     title = "By tool (traces use several: each against the rest)" if overlapping else f"By {dimension}"
-    names = ("share before", "share now", "before", "now", "its own change", "by its share", "of the change")
+    title += ": what each adds to the change"
+    names = ("share before", "share now", "before", "now", "from its own", "from its share", "of the change")
     table(title, [(dimension, "left"), *((name, "right") for name in names)], cells)
 
 

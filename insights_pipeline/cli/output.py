@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
     from insights_pipeline.lake import DuckDBEngine
 
+_PIPE = 10_000  # columns: into a file or a pipe nothing is shortened or wrapped
+_GAP = 2
+_NONE = "–"
+_WORD = 20  # columns: a longer word of a text may be cut into lines
+_LEAST = 8  # columns that short words get, so that “+10 to +28 %” is two lines and not four
+
 JSON = typer.Option(False, "--json", help="Print JSON instead of text.")
 
 
@@ -38,8 +44,7 @@ def _plain(value: object) -> object:
 def console() -> Console:
     from rich.console import Console
 
-    # Into a file or a pipe there is no width to respect; 80 columns would cut every cell.
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE)
 
 
 def parse_day(text: str | None) -> date | None:
@@ -60,6 +65,18 @@ def parse_day(text: str | None) -> date | None:
         ) from None
 
 
+def of_metric(rows: list[dict[str, Any]], begins: str | None) -> list[dict[str, Any]]:
+    """The rows of the metrics that begin so; exits with those there are where none does."""
+    if begins is None:
+        return rows
+    kept = [row for row in rows if row["metric"].startswith(begins.lower())]
+    if not kept:
+        fail(
+            f"no metric begins with {begins!r}; there are {', '.join(sorted({row['metric'] for row in rows}))}"
+        )
+    return kept
+
+
 def open_engine() -> DuckDBEngine:
     """The engine as settings say, for commands that read and write the lake without Dagster."""
     from insights_pipeline.lake import DuckDBEngine, Lake, connect_with, engine_config
@@ -77,18 +94,58 @@ def open_engine() -> DuckDBEngine:
 
 def _printable(cell: object) -> str:
     """A cell without control characters: texts come from strangers, and a terminal obeys escape sequences."""
-    return "–" if cell is None else "".join(char for char in str(cell) if char.isprintable())
+    return _NONE if cell is None else "".join(char for char in str(cell) if char.isprintable())
 
 
 def table(title: str, columns: list[tuple[str, str]], rows: list[list[Any]]) -> None:
-    """A table for a person; `columns` are (heading, left|right)."""
-    from rich.markup import escape
-    from rich.table import Table
+    """A table for a person; `columns` are (heading, left|right), the first one names the row.
 
+    Where the names and the words do not fit whole side by side, each row is a paragraph.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    out = console()
+    headings = [heading for heading, _ in columns]
+    cells = [[_printable(cell) for cell in row] for row in rows]
+    widths = _widths([list(column) for column in zip(headings, *cells, strict=True)], out.width)
+    if widths is None:
+        _paragraphs(out, title, headings, cells)
+        return
     view = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
-    for heading, justify in columns:
-        # Text may wrap; a number or a day that is cut is worse than a wide table.
-        view.add_column(heading, justify=justify, no_wrap=justify == "right")  # type: ignore[arg-type]
-    for row in rows:
-        view.add_row(*(escape(_printable(cell)) for cell in row))
-    console().print(view)
+    for (heading, justify), width in zip(columns, widths, strict=True):
+        view.add_column(Text(heading), justify=justify, width=width, overflow="fold")  # type: ignore[arg-type]
+    for row in cells:
+        view.add_row(*map(Text, row))
+    out.print(view)
+
+
+def _widths(columns: list[list[str]], room: int) -> list[int] | None:
+    """As wide as the cells are, or by as much narrower as must be; None where a name or a word would be cut."""
+    from rich.cells import cell_len
+
+    def least_of(cell: str) -> int:
+        return max(min(cell_len(cell), _LEAST), *(min(cell_len(part), _WORD) for part in cell.split()), 0)
+
+    most = [max(map(cell_len, column)) for column in columns]
+    # a name is copied into the next command: it stays on one line
+    least = [most[0], *(max(map(least_of, column)) for column in columns[1:])]
+    room -= _GAP * (len(columns) - 1)
+    if room < sum(least):
+        return None
+    part = min(1.0, (room - sum(least)) / max(1, sum(most) - sum(least)))
+    return [low + int(part * (high - low)) for low, high in zip(least, most, strict=True)]
+
+
+def _paragraphs(out: Console, title: str, headings: list[str], cells: list[list[str]]) -> None:
+    """The rows of a table, each as its name and, under it, the other cells with their headings."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    if title:
+        out.print(Text(title, "italic"))
+    for first, *others in cells:
+        out.print(Text(first, "bold", overflow="fold"))
+        known = [pair for pair in zip(headings[1:], others, strict=True) if pair[1] not in ("", _NONE)]
+        said = [f"{heading} {cell}".strip() for heading, cell in known]
+        out.print(Padding(Text(" · ".join(said), overflow="fold"), (0, 0, 0, _GAP)))

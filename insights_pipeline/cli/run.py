@@ -71,9 +71,15 @@ def _tell(step: str, rows: int | None, seconds: float) -> None:
 
 def _days(first: str | None, last: str | None) -> DayRange:
     from insights_pipeline.lake import DayRange
+    from insights_pipeline.lake.days import today
 
     known = open_engine().lake.days("spans")
     start, end = parse_day(first), parse_day(last)
+    now = today()
+    for option, day in (("--from", start), ("--to", end)):
+        if day is not None and day > now:
+            of = f"; data runs from {min(known)} to {max(known)}" if known else ""
+            fail(f"{option} {day} is after today, {now} (UTC){of}")
     if not known and (start is None or end is None):
         fail(
             "there are no spans yet: bring some with `insights ingest PATH…`, or give --from and --to", code=1

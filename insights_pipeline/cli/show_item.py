@@ -108,7 +108,7 @@ def print_cause(facts: Mapping[str, Any]) -> None:
         share = f"{_percent(carrier['share_before'])} → {_percent(carrier['share_now'])} of the traces"
         say(
             "carried by",
-            f"{_slice(carrier)}: {_percent(carrier['part'])} of the change{versus}; {moved}; {share}",
+            f"{_slice(carrier)}: {_percent(min(carrier['part'], 1.0))} of the change{versus}; {moved}; {share}",
         )
     for one in explanation.get("coincident") or []:
         say(

@@ -112,6 +112,8 @@ def _of_direction(
     nothing = _Side.nothing(len(panel.series))
     day, week, month = sides["1d"], sides["7d"], sides["30d"]
     three, lasting = (sides.get(horizon, nothing) for horizon in (RECENT_HORIZON, LASTING_HORIZON))
+    # a mix of priced and unpriced traces moved: of few days together it shows sooner than of a week
+    withheld = three.withheld | week.withheld
     still = week.size >= 0.5
     agrees = (day.size >= 0.5) | ~day.known
     week_holds = (week.p <= c.p_hold) & still
@@ -119,19 +121,21 @@ def _of_direction(
     month_holds = (month.p <= c.p_hold) & (month.size >= 0.5) & still
     pulled = {
         WEEK: (week.size >= 1)
+        & ~withheld
         & (
             (week.q <= np.where(lasting.known, c.q_alone, c.q))
             | ((week.q <= c.q_agreed) & (lasting.p <= c.p_lasting) & (lasting.size >= 0.5))
         )
         # days that were odd early in a week move its mean for a week: the last three must be odd as well
         & np.where(three.known, three.p <= c.p_three, agrees),
-        CONFIRMED: (three.q <= c.q_day) & (three.size >= 1) & agrees,
+        CONFIRMED: (three.q <= c.q_day) & (three.size >= 1) & agrees & ~day.withheld,
         EXTREME: (day.q <= c.q_day) & (day.size >= 1),
         # an episode that is over by now also moves a mean of 14 or 30 days: the last week must agree
         LASTING: (lasting.size >= 1)
+        & ~withheld
         & still
         & ((lasting.q <= c.q_alone) | ((lasting.q <= c.q_agreed) & (week.p <= c.p_week))),
-        MONTH: (month.q <= c.q) & (month.size >= 1) & still,
+        MONTH: (month.q <= c.q) & (month.size >= 1) & still & ~withheld,
     }
     hit = (day.p <= c.p_confirm) & (day.size >= 1)
     confirms = ~three.known & week_holds
@@ -167,10 +171,12 @@ class _Side:
     q: Floats
     size: Floats
     known: Mask  # there is a verdict, of whichever direction
+    withheld: Mask  # there is none, since the coverage moved
 
     @classmethod
     def nothing(cls, series: int) -> _Side:
-        return cls(np.ones(series), np.ones(series), np.zeros(series), np.zeros(series, dtype=bool))
+        no = np.zeros(series, dtype=bool)
+        return cls(np.ones(series), np.ones(series), np.zeros(series), no, no)
 
 
 def _side(judged: Judged, metric: str, direction: str) -> _Side:
@@ -184,6 +190,7 @@ def _side(judged: Judged, metric: str, direction: str) -> _Side:
         q=np.where(there, judged.q[metric], 1.0),
         size=np.where(there, result.magnitude, 0.0),
         known=np.isfinite(result.p),
+        withheld=result.status == Status.COVERAGE,
     )
 
 

@@ -124,7 +124,7 @@ def _tested(panel: Panel, metric: str, days: _Days) -> TestResult:
             sums.n, sums.sum, sums.sumsq, days.base, days.window, first_weekday=panel.first_weekday,
             cap=days.cap, alpha=days.alpha, pool=days.pool, c=days.c,
         )  # fmt: skip
-        return _covered(result, sums.n, panel.n, days)
+        return covered(result, sums.n, panel.n, days.base, days.window, c=days.c)
     return _numeric(panel, metric, days)
 
 
@@ -140,7 +140,7 @@ def _numeric(panel: Panel, metric: str, days: _Days) -> TestResult:
         daily, days.base, days.window,
         cap=days.cap, alpha=days.alpha, floor=floor, min_days=min_days, pool=days.pool, c=c,
     )  # fmt: skip
-    return _covered(result, sums.n_valid, panel.n, days)
+    return covered(result, sums.n_valid, panel.n, days.base, days.window, c=c)
 
 
 def counts(panel: Panel) -> volume.Exposed:
@@ -157,14 +157,16 @@ def counts(panel: Panel) -> volume.Exposed:
     return volume.exposed(panel.n, traffic, first_weekday=panel.first_weekday)
 
 
-def _covered(result: TestResult, valid: Floats, n: Floats, days: _Days) -> TestResult:
+def covered(
+    result: TestResult, valid: Floats, n: Floats, base: Mask, window: Mask, *, c: Constants
+) -> TestResult:
     """No verdict where the share of traces whose value is known moved by more than 20 points: other traces are seen."""
 
     def share(mask: Mask) -> Floats:
         return np.asarray((valid * mask).sum(axis=1) / np.maximum((n * mask).sum(axis=1), 1.0))
 
-    before, now = share(days.base), share(days.window)
-    moved = (np.abs(now - before) > days.c.coverage_shift) & (result.status == Status.TESTED)
+    before, now = share(base), share(window)
+    moved = (np.abs(now - before) > c.coverage_shift) & (result.status == Status.TESTED)
     if not moved.any():
         return result
     blank = {name: np.where(moved, np.nan, getattr(result, name)) for name in _VERDICT}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,24 +19,24 @@ from insights_pipeline.drift.constants import (
     RECENT_HORIZON,
     Constants,
 )
-from insights_pipeline.drift.judge import Judged, LeftOut
+from insights_pipeline.drift.judge import Judged, LeftOut, covered
 from insights_pipeline.drift.series.panel import Panel
-from insights_pipeline.drift.statistics import floors, log_odds, numeric
+from insights_pipeline.drift.statistics import error_rate, floors, numeric
 from insights_pipeline.drift.statistics.arrays import Floats, Mask
+from insights_pipeline.drift.statistics.moderation import capped
 from insights_pipeline.drift.statistics.multiplicity import benjamini_hochberg
 from insights_pipeline.drift.statistics.persistence import (
+    MIN_REFERENCE_DAYS,
     RAMP,
+    REFERENCE_DAYS,
     THREE_DAYS,
     WEEK,
-    Contrast,
     Observed,
     contrast,
-    degrees,
     p_value,
     reference,
-    weaker,
 )
-from insights_pipeline.drift.statistics.result import Status, TestResult, status_of
+from insights_pipeline.drift.statistics.result import Status, TestResult, status_of, stronger
 from insights_pipeline.lake import DayRange
 
 METRICS = (*NUMERIC, LATENCY_P95, ERRORS)
@@ -58,8 +58,8 @@ def judge_lasting(
 ) -> dict[str, Judged]:
     """Horizons 3d and 14d of continuous metrics and error rates, each with q over all its series and metrics.
 
-    3d: the last three days. 14d: p is twice the smaller of two shapes, the last week and a ramp of two. Where the 7-day
-    verdict in `week` was withheld because the coverage moved, so are these.
+    3d: the last three days. 14d: p is twice the smaller of two shapes, the last week and a ramp of two (of error rates:
+    all of two weeks). Withheld where the coverage moved, also where it moved in the week, whose verdicts are `week`.
     """
     alpha = c.q / max(1, len(panel.series) * len(METRICS))
     base = {metric: _reference(out.baseline[metric]) for metric in METRICS}
@@ -70,7 +70,12 @@ def judge_lasting(
     )
     results: dict[str, dict[str, TestResult]] = {view.horizon: {} for view in views}
     for metric in METRICS:
-        seen = _Seen(panel, metric, base[metric], out.window[metric], c)
+        window = ~out.window[metric]
+        if metric == ERRORS:
+            for view in views:
+                results[view.horizon][metric] = _rates(panel, base[metric], window, view, alpha, c)
+            continue
+        seen = _Seen(panel, metric, base[metric], window, c)
         for view in views:
             blocked = week[metric].status == Status.COVERAGE
             results[view.horizon][metric] = seen.result(view, blocked=blocked, alpha=alpha)
@@ -98,63 +103,36 @@ def _reference(left_out: Mask) -> Mask:
 
 
 class _Seen:
-    """One metric of the panel: its daily values on the scale that is compared, and the level before."""
+    """One continuous metric of the panel: its daily values on the scale that is compared, and the level before."""
 
-    def __init__(self, panel: Panel, metric: str, base: Mask, out_window: Mask, c: Constants) -> None:
+    def __init__(self, panel: Panel, metric: str, base: Mask, window: Mask, c: Constants) -> None:
         self._c, self._metric = c, metric
-        window = ~out_window
-        if metric == ERRORS:
-            self._usual = log_odds.usual_rate(panel.error_n, panel.error_k, base, pool=panel.pooled)
-            days: tuple[Observed, ...] = log_odds.deviations(
-                panel.error_n, panel.error_k, self._usual, base, window, first_weekday=panel.first_weekday
-            )
-            self._n, self._k = panel.error_n, panel.error_k
-        else:
-            days = (_values(panel, metric, base, window, c),)
-            self._n = panel.sums[LATENCY if metric == LATENCY_P95 else metric].n_pos
-            self._k = np.zeros_like(self._n)
-        self._days = days[0]
-        self._levels = [(one, reference(one, pool=panel.pooled, c=c)) for one in days]
-
-    def _contrast(self, shape: tuple[float, ...], days: int) -> Contrast:
-        if self._metric != ERRORS:
-            (one, level), *_ = self._levels
-            return contrast(one, level, shape, c=self._c)
-        (linear, linear_level), (smooth, smooth_level) = self._levels
-        own = log_odds.at_own_rate(smooth, self._n, self._k, self._usual, days=days)
-        return weaker(
-            contrast(linear, linear_level, shape, c=self._c),
-            contrast(own, smooth_level, shape, c=self._c),
-        )
+        sums = panel.sums[LATENCY if metric == LATENCY_P95 else metric]
+        self._n, self._valid, self._traces = sums.n_pos, sums.n_valid, panel.n
+        self._days = _values(panel, metric, base, window, c)
+        self._level = reference(self._days, pool=panel.pooled, c=c)
 
     def result(self, view: _View, *, blocked: Mask, alpha: float) -> TestResult:
         """The shape of `view` that shows most, and its p times the number of shapes."""
         from scipy import special
 
-        c = self._c
-        seen = [self._contrast(shape, view.days) for shape in view.shapes]
+        c, level = self._c, self._level
+        seen = [contrast(self._days, level, shape, c=c) for shape in view.shapes]
         seen = [replace(one, df=one.df + view.prior) for one in seen]
-        most = c.cap_counts if self._metric == ERRORS else 0.0
-        df = degrees(seen[0], cap=view.cap, most=most)
-        p, best = p_value(seen[0], df), seen[0]
+        p, best = p_value(seen[0], cap=view.cap), seen[0]
         for other in seen[1:]:
-            df_other = degrees(other, cap=view.cap, most=most)
-            p_other = p_value(other, df_other)
+            p_other = p_value(other, cap=view.cap)
             use = np.isfinite(p_other) & ~(p <= p_other)
             p = np.where(use, p_other, p)
             best = replace(
                 best,
                 difference=np.where(use, other.difference, best.difference),
                 se=np.where(use, other.se, best.se),
+                df=np.where(use, other.df, best.df),
             )
-            df = np.where(use, df_other, df)
-        n, k = (
-            np.where(self._days.window, part, 0.0)[:, -view.days :].sum(axis=1) for part in (self._n, self._k)
-        )
-        baseline_n, baseline_k = (
-            np.where(self._days.reference, part, 0.0).sum(axis=1) for part in (self._n, self._k)
-        )
-        level = self._levels[0][1]
+        df = capped(best.df, view.cap, best.phi)
+        window = _latest(self._days.window, view.days)
+        n, baseline_n = (np.where(mask, self._n, 0.0).sum(axis=1) for mask in (window, self._days.reference))
         status, tested = status_of(
             learning=np.isnan(best.difference) | (baseline_n < c.min_base_n),
             no_data=n < c.min_n,
@@ -164,51 +142,54 @@ class _Seen:
         shift = np.where(tested, best.difference, np.nan)
         se = np.where(tested, best.se, np.nan)
         margin = special.stdtrit(df, 0.975) * se
-        before, after = self._level(level.mu), self._scale(level.mu)
-        return TestResult(
+        before = np.exp(level.mu)
+        floor = floors.LOG_RATIO_P95 if self._metric == LATENCY_P95 else floors.LOG_RATIO
+        found = TestResult(
             status=status,
             n=n,
             baseline_n=baseline_n,
             baseline_days=level.days,
-            observed=after(shift),
+            observed=before * np.exp(shift),
             baseline_value=np.where(baseline_n > 0, before, np.nan),
-            effect=self._effect(before, after(shift)),
-            low=self._effect(before, after(shift - margin)),
-            high=self._effect(before, after(shift + margin)),
+            effect=np.expm1(shift),
+            low=np.expm1(shift - margin),
+            high=np.expm1(shift + margin),
             statistic=shift / se,
             df=np.where(tested, df, np.nan),
             p=np.where(tested, np.minimum(len(seen) * p, 1.0), np.nan),
-            magnitude=self._magnitude(before, after(shift), shift),
-            smallest_detectable=self._effect(before, after(floors.reach(alpha, df) * se)),
-            # counts are told where they are those of what was compared: of all days alike
-            parts={"k": k, "baseline_k": baseline_k} if self._metric == ERRORS and len(seen) == 1 else {},
+            magnitude=np.abs(shift) / floor,
+            smallest_detectable=np.expm1(floors.reach(alpha, df) * se),
         )
+        return covered(found, self._valid, self._traces, self._days.reference, window, c=c)
 
-    def _level(self, mu: Floats) -> Floats:
-        if self._metric != ERRORS:
-            return np.exp(mu)
-        base = self._days.reference
-        k, n = (np.where(base, part, 0.0).sum(axis=1) for part in (self._k, self._n))
-        return np.asarray((k + 1e-9) / np.maximum(n, 1.0))
 
-    def _scale(self, mu: Floats) -> Callable[[Floats], Floats]:
-        """What a shift from the level comes to, in the unit of the metric."""
-        from scipy import special
+def _rates(panel: Panel, base: Mask, window: Mask, view: _View, alpha: float, c: Constants) -> TestResult:
+    """Error rates: all of the last days together, as a week is judged, against more days before."""
+    looks = []
+    for shape in view.shapes:
+        width = int(np.count_nonzero(shape))
+        inside = _latest(window & (panel.error_n > 0), width)
+        inside &= (2 * inside.sum(axis=1) >= width)[:, None]
+        looks.append(
+            error_rate.compare(
+                panel.error_n,
+                panel.error_k,
+                base,
+                inside,
+                cap=view.cap,
+                alpha=alpha,
+                pool=panel.pooled,
+                most_days=REFERENCE_DAYS,
+                c=replace(c, prior_days=c.prior_days_long + view.prior, min_days=MIN_REFERENCE_DAYS),
+            )
+        )
+    return looks[0] if len(looks) == 1 else stronger(looks[0], looks[1])
 
-        before = self._level(mu)
-        if self._metric != ERRORS:
-            return lambda shift: before * np.exp(shift)
-        return lambda shift: special.expit(special.logit(np.clip(before, 1e-6, 1 - 1e-6)) + shift)
 
-    def _effect(self, before: Floats, after: Floats) -> Floats:
-        return after - before if self._metric == ERRORS else after / before - 1
-
-    def _magnitude(self, before: Floats, after: Floats, shift: Floats) -> Floats:
-        if self._metric == ERRORS:
-            points = np.abs(after - before) / floors.RATE_POINTS
-            relative = np.abs(np.log(np.maximum(after, 1e-9) / before)) / floors.RATE_LOG_RATIO
-            return np.minimum(points, relative)
-        return np.abs(shift) / (floors.LOG_RATIO_P95 if self._metric == LATENCY_P95 else floors.LOG_RATIO)
+def _latest(mask: Mask, days: int) -> Mask:
+    inside = mask.copy()
+    inside[:, :-days] = False
+    return inside
 
 
 def _values(panel: Panel, metric: str, base: Mask, window: Mask, c: Constants) -> Observed:

@@ -92,3 +92,42 @@ def facts(
 def before(day: date, *items: dict[str, Any]) -> dict[date, list[dict[str, Any]]]:
     """The items as of one earlier day."""
     return {day: [{**one, "date": day} for one in items]}
+
+
+def observation(**changes: Any) -> dict[str, Any]:
+    return {
+        "intent_id": "int_1",
+        "slice": None,
+        "metric": "cost_usd",
+        "direction": "up",
+        "verdict": "drift",
+        "severity": "warning",
+        "n": 4_000,
+        "observed": 0.013,
+        "baseline_value": 0.010,
+        "effect": 0.3,
+        "effect_low": 0.2,
+        "effect_high": 0.4,
+        "explanation": {},
+        **changes,
+    }
+
+
+def week(*items: dict[str, Any], observations: Sequence[dict[str, Any]] = (), **more: Any) -> Facts:
+    """The items as they stood on the last day; those that opened in the week were new on their first day."""
+    history = more.pop("history", {})
+    for one in items:
+        if one["opened"] >= DAY and one["state"] != "pending":
+            history = {**history, **before(one["opened"], {**one, "state": "new", "closed": None})}
+    return facts(
+        *items,
+        cadence="weekly",
+        last=SUNDAY,
+        history=history,
+        drifted=observations,
+        traffic=[
+            {"date": DAY, "intent_id": "all", "n": 5_000, "k": 12},
+            {"date": DAY, "intent_id": "int_1", "n": 4_000, "k": 12},
+        ],
+        **more,
+    )

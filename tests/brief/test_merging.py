@@ -99,6 +99,49 @@ def test_what_began_at_another_time_or_ended_otherwise_is_a_line_of_its_own() ->
     ]
 
 
+def test_changes_whose_beginnings_may_be_one_day_are_one_line_however_far_apart_the_likeliest_days() -> None:
+    def lines(**first_token: date) -> list[tuple[str, list[str]]]:
+        slow = item(onset=date(2026, 2, 18), onset_first=date(2026, 2, 13), onset_last=date(2026, 2, 24))
+        moved = {"moved_with": [{"metric": "latency_ms", "direction": "up", "effect": 0.72}]}
+        late = item(item_id="ttft", metric="ttft_ms", effect=0.6, explanation=moved, **first_token)
+        return [(line.metric, [one.metric for one in line.also]) for line in told(slow, late).lines]
+
+    late = {"onset": date(2026, 2, 25), "onset_last": date(2026, 2, 27)}
+    assert lines(**late, onset_first=date(2026, 2, 24)) == [("latency_ms", ["ttft_ms"])]
+    apart = lines(**late, onset_first=date(2026, 2, 25))
+    assert sorted(apart) == [("latency_ms", []), ("ttft_ms", [])], (
+        "a line of its own is not named beside another"
+    )
+
+
+def test_a_part_that_becomes_an_item_after_its_whole_was_told_is_no_news() -> None:
+    slow = item(state="ongoing", opened=DAY - timedelta(days=1))
+    late = item(item_id="ttft", metric="ttft_ms", effect=0.6)
+    found = told(slow, late)
+    assert found.status == "quiet"
+    (line,) = found.ongoing
+    assert (line.state, line.metric, line.item_ids) == ("ongoing", "latency_ms", ("drf_1", "ttft"))
+    assert [one.metric for one in line.also] == ["ttft_ms"]
+    (line,) = told(slow, {**late, "severity": "critical"}).lines
+    assert (line.state, line.metric, line.severity) == ("new", "ttft_ms", "critical")
+    (line,) = told({**slow, "effect": 0.2}, late).lines
+    assert (line.state, line.metric) == ("new", "ttft_ms"), "so late a first token is the news itself"
+
+
+def test_what_was_named_when_the_leader_was_told_is_no_news_when_it_becomes_an_item() -> None:
+    day_before = DAY - timedelta(days=1)
+    moved = {"moved_with": [{"metric": "cost_usd", "direction": "up", "effect": 0.2}]}
+    slow = item(opened=day_before, explanation=moved)
+    cost = item(item_id="cost", metric="cost_usd", effect=0.3)
+    history = {day_before: [{**slow, "date": day_before}]}
+    today = {**slow, "state": "ongoing"}
+    found = told(today, cost, history=history)
+    assert found.status == "quiet" and [line.item_ids for line in found.ongoing] == [("drf_1", "cost")]
+    history = {day_before: [{**slow, "date": day_before, "explanation": {}}]}
+    (line,) = told(today, cost, history=history).lines
+    assert (line.state, line.metric) == ("new", "cost_usd"), "nobody was told of the cost"
+
+
 def test_what_already_went_on_is_told_with_the_news_of_its_story_and_not_counted_again() -> None:
     found = told(item(state="ongoing", effect=0.5), item(item_id="cost", metric="cost_usd", effect=0.3))
     assert [(line.state, line.metric, line.item_ids) for line in found.lines] == [

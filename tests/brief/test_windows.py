@@ -2,55 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
-from insights_pipeline.brief.facts import Facts
 from insights_pipeline.brief.markdown import markdown
 from insights_pipeline.brief.wording import headline
-from tests.brief.made import DAY, SUNDAY, before, facts, item
-
-
-def observation(**changes: Any) -> dict[str, Any]:
-    return {
-        "intent_id": "int_1",
-        "slice": None,
-        "metric": "cost_usd",
-        "direction": "up",
-        "verdict": "drift",
-        "severity": "warning",
-        "n": 4_000,
-        "observed": 0.013,
-        "baseline_value": 0.010,
-        "effect": 0.3,
-        "effect_low": 0.2,
-        "effect_high": 0.4,
-        "explanation": {},
-        **changes,
-    }
-
-
-def week(*items: dict[str, Any], observations: Sequence[dict[str, Any]] = (), **more: Any) -> Facts:
-    """The items as they stood on the last day; those that opened in the week were new on their first day."""
-    history = more.pop("history", {})
-    for one in items:
-        if one["opened"] >= DAY and one["state"] != "pending":
-            history = {**history, **before(one["opened"], {**one, "state": "new", "closed": None})}
-    return facts(
-        *items,
-        cadence="weekly",
-        last=SUNDAY,
-        history=history,
-        drifted=observations,
-        traffic=[
-            {"date": DAY, "intent_id": "all", "n": 5_000, "k": 12},
-            {"date": DAY, "intent_id": "int_1", "n": 4_000, "k": 12},
-        ],
-        **more,
-    )
+from tests.brief.made import DAY, SUNDAY, before, facts, item, observation, week
 
 
 @pytest.mark.parametrize("state", ["new", "ongoing", "recovering", "accepted"])
@@ -198,3 +157,13 @@ def test_a_week_tells_what_worsened_on_any_of_its_days() -> None:
     assert min(told["history"]) < DAY
     found = facts(told["today"], cadence="weekly", last=SUNDAY, history=told["history"])
     assert [(line.state, line.before) for line in found.lines] == [("worsened", 0.3)]
+
+
+def test_what_the_weeks_own_test_found_is_told_with_the_item_that_names_it() -> None:
+    opened = date(2026, 2, 20)
+    moved = {"moved_with": [{"metric": "cost_usd", "direction": "up", "effect": 0.3}]}
+    slow = item(state="new", opened=opened, onset=opened, explanation=moved)
+    history = before(opened, slow)
+    found = week({**slow, "state": "ongoing"}, history=history, observations=[observation()])
+    assert found.lines == (), "it was named when the item was told"
+    assert [[one.metric for one in line.also] for line in found.ongoing] == [["cost_usd"]]

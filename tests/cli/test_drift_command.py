@@ -238,7 +238,7 @@ def test_decisions_are_listed_with_what_they_are_about(home: Path) -> None:
     assert told("decisions") == []
     assert told("decisions", "--all")[0]["state"] == "undone"
     assert "undone already" in refused("undo", "1")
-    assert "no decision 9" in refused("undo", "9")
+    assert refused("undo", "9") == "error: there is no decision 9: `insights drift decisions` lists them"
 
 
 def test_a_decision_that_would_do_nothing_is_refused(home: Path) -> None:

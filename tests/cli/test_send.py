@@ -12,7 +12,6 @@ from typer.testing import CliRunner, Result
 
 from insights_pipeline.cli.send import app
 from insights_pipeline.lake import Lake, rows_to_table, today
-from insights_pipeline.notify import ContactPointError
 from insights_pipeline.settings import settings
 from tests.notify.http_server import OK, Server, response, serving
 
@@ -112,8 +111,10 @@ def test_a_test_message_is_sent_and_its_failure_is_exit_1_with_the_remedy(
 
 
 def test_an_unknown_name_is_said_with_the_known_ones(home: pytest.MonkeyPatch) -> None:
-    raised = contact("test", "opps").exception
-    assert isinstance(raised, ContactPointError) and "'opps'; known are ops, team" in str(raised)
+    for asked in (("test", "opps"), ("send", "--to", "ops", "--to", "opps")):
+        told = contact(*asked)
+        assert told.exit_code == 2
+        assert "error: there is no contact point 'opps'; known are ops, team" in told.output
 
 
 def test_a_brief_of_any_age_is_sent_by_hand_once_or_again_when_asked(

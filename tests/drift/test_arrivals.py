@@ -129,6 +129,18 @@ def test_an_intent_that_vanishes_again_after_its_leave_was_accepted_is_told_agai
     ]
 
 
+def test_a_stray_trace_now_and_then_is_no_return_of_a_vanished_intent() -> None:
+    items: list[Item] = [item(GONE, TODAY - timedelta(days=1))]
+    for offset in range(12):
+        day, stray = TODAY + timedelta(days=offset), 1.0 if offset % 4 == 3 else 0.0
+        silence = [0.0] * (10 + offset) + [stray]
+        items = [
+            one for one in step_arrivals(day, items, panel(silence, day=day), KNOWN) if one.direction == GONE
+        ]
+    assert [one.state for one in items] == ["recovering"]
+    assert [one.quiet_days for one in items] == [1]
+
+
 @pytest.mark.parametrize(("until", "expected"), [(None, "dismissed"), (2, "new")])
 def test_a_dismissed_leave_is_told_again_only_after_the_day_it_is_kept_quiet_until(
     until: int | None, expected: str

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from insights_pipeline.drift.constants import (
+    COST,
     DEFAULT,
     DOWN,
+    ERRORS,
     LASTING_HORIZON,
     LATENCY,
     NUMERIC,
@@ -268,3 +270,35 @@ def test_the_ramp_is_the_weighted_mean_of_the_window() -> None:
     assert contrast(days, level, RAMP, c=DEFAULT).difference[0] == pytest.approx(
         (weights * 0.01 * weights).sum() / weights.sum()
     )
+
+
+def test_an_error_rate_of_several_days_is_told_as_it_was_seen() -> None:
+    panel = _panel(11)
+    k = panel.error_k.copy()
+    k[0] = np.where(np.arange(REACH_DAYS) % 4 == 0, 4.0, 0.0)  # a quarter of a percent
+    k[0, -3:] = 12.0
+    judged = judge_day(replace(panel, error_k=k), LAST, LeftOut.nothing(panel))
+    three = judged[RECENT_HORIZON].results[ERRORS]
+    assert three.observed[0] == pytest.approx(36 / 1200)
+    assert three.baseline_value[0] == pytest.approx(1 / 400, rel=0.15)
+    assert three.low[0] < three.effect[0] < three.high[0] < 0.1
+    assert (three.parts["k"][0], three.n[0]) == (36, 1200)
+    two_weeks = judged[LASTING_HORIZON].results[ERRORS]
+    seen = {float(k[0, -days:].sum() / (days * TRACES)) for days in (7, 14)}
+    assert any(two_weeks.observed[0] == pytest.approx(rate) for rate in seen)
+
+
+def test_what_costs_more_because_others_are_priced_now_is_withheld_from_the_second_day_on() -> None:
+    for new_days in range(1, 8):
+        panel = _panel(12)
+        cost = panel.sums[COST]
+        valid = cost.n_valid * np.where(np.arange(REACH_DAYS) >= REACH_DAYS - new_days, 0.9, 0.4)
+        dearer = _sums(panel.n, cost.slog / np.maximum(cost.n_pos, 1))
+        dearer.slog[:, -new_days:] += dearer.n_pos[:, -new_days:] * np.log(1.5)
+        shifted = replace(panel, sums={**panel.sums, COST: replace(dearer, n_valid=valid)})
+        judged = judge_day(shifted, LAST, LeftOut.nothing(panel))
+        if new_days > 1:
+            assert set(judged[RECENT_HORIZON].results[COST].status) == {Status.COVERAGE}
+        assert [
+            signal for signal in signals(shifted, judged) if signal.metric == COST and signal.triggers
+        ] == []

@@ -10,9 +10,8 @@ from scipy import optimize, special, stats
 
 from insights_pipeline.drift.constants import DEFAULT, Constants
 from insights_pipeline.drift.series.rollups import ACCURACY, GAMMA, bin_value
-from insights_pipeline.drift.statistics import error_rate, log_odds, numeric, rates, tool_mix
+from insights_pipeline.drift.statistics import error_rate, numeric, rates, tool_mix
 from insights_pipeline.drift.statistics.moderation import paule_mandel, prior_variance, squeeze, with_known
-from insights_pipeline.drift.statistics.persistence import WINDOW_DAYS, Observed
 from insights_pipeline.drift.statistics.weekday import weekday_effects
 
 INF = float("inf")
@@ -193,28 +192,18 @@ def test_a_variance_that_is_half_known_has_the_degrees_of_freedom_of_welch() -> 
     assert with_known(np.array([20.0]), np.array([1.0]), most=15.0) == pytest.approx([20.0])
 
 
-def test_the_log_odds_of_a_window_vary_as_woolf_says_of_its_own_counts() -> None:
-    n, k = np.full((1, 80), 500.0), np.full((1, 80), 10.0)
-    k[:, -7:] = 100.0
-    days = np.ones((1, 80), bool)
-    before = days & (np.arange(80) < 80 - WINDOW_DAYS)
-    usual = log_odds.usual_rate(n, k, before, pool=np.ones(1, bool))
-    _, smooth = log_odds.deviations(n, k, usual, before, days, first_weekday=0)
-    own = log_odds.at_own_rate(smooth, n, k, usual, days=7)
-    assert isinstance(own, Observed)
-    # Woolf (1955): the variance of log-odds is 1 / k + 1 / (n − k); five traces of the usual rate draw a little to it
-    assert own.v[0, -1] == pytest.approx(1 / 100 + 1 / 400, rel=0.03)
-    assert smooth.v[0, -1] == pytest.approx(1 / 10 + 1 / 490, rel=0.03)
-    assert own.v[0, : 80 - WINDOW_DAYS] == pytest.approx(smooth.v[0, : 80 - WINDOW_DAYS])
+def test_the_interval_of_a_day_without_errors_is_that_of_clopper_and_pearson() -> None:
+    rate, trials, outside = np.array([0.0, 0.25, 1.0]), np.full(3, 20.0), np.full(3, 0.025)
+    low, high = rates.tail_interval(rate, trials, outside)
+    for at, k in enumerate((0, 5, 20)):
+        exact = stats.binomtest(k, 20).proportion_ci(0.95, method="exact")
+        assert (low[at], high[at]) == pytest.approx((exact.low, exact.high), abs=1e-6)
 
 
-def test_a_series_that_never_failed_keeps_the_sampling_variance_of_its_window() -> None:
-    n, k = np.full((2, 80), 50.0), np.zeros((2, 80))
-    k[1] = 2.0
-    k[0, -3:] = 3.0
-    days = np.ones((2, 80), bool)
-    before = days & (np.arange(80) < 80 - WINDOW_DAYS)
-    usual = log_odds.usual_rate(n, k, before, pool=np.ones(2, bool))
-    _, smooth = log_odds.deviations(n, k, usual, before, days, first_weekday=0)
-    own = log_odds.at_own_rate(smooth, n, k, usual, days=3)
-    assert own.v[0, -1] == pytest.approx(1 / 3 + 1 / 47, rel=0.25)
+def test_no_errors_in_a_quiet_day_leave_a_rise_possible_but_not_any() -> None:
+    n, k = np.full((1, 31), 31.0), np.zeros((1, 31))
+    k[0, :30:2] = 1.0
+    base = np.arange(31)[None, :] < 30
+    found = error_rate.compare(n, k, base, ~base, cap=6.0, alpha=1e-4)
+    assert found.low[0] == pytest.approx(found.effect[0])
+    assert 0.03 < found.high[0] < 0.2

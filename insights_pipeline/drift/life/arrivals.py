@@ -193,7 +193,7 @@ def _tells(item: Item, panel: Panel, row: Mapping[str, int]) -> bool:
 
 def _still_gone(day: date, item: Item, *, seen: bool) -> Item:
     if not seen:
-        item = trimmed(replace(item, quarantined=(*item.quarantined, day)), day)
+        item = trimmed(replace(item, quarantined=(*item.quarantined, day), quiet_days=0), day)
     hushed = item.state == DISMISSED
     if seen:
         quiet = item.quiet_days + 1

@@ -87,7 +87,15 @@ def _advance(
     if trigger is not None:
         if closed is not None and _hushed(closed, day):
             again = _open(day, key, closed, trigger, seen, reopen=True)
-            return replace(again, state=DISMISSED, decision=closed.decision)
+            # it is not taken apart anew: what was known of it stays
+            return replace(
+                again,
+                state=DISMISSED,
+                decision=closed.decision,
+                explanation={**closed.explanation, **again.explanation},
+                trace_ids=closed.trace_ids,
+                baseline_trace_ids=closed.baseline_trace_ids,
+            )
         flapping = closed is not None and _flapping(closed, day)
         return _open(day, key, closed if flapping else item, trigger, seen, reopen=flapping)
     if any(signal.hit for signal in seen):

@@ -17,7 +17,7 @@ from insights_pipeline.drift.statistics.moderation import (
     vif,
     with_known,
 )
-from insights_pipeline.drift.statistics.rates import share_of, smallest_rise, weaker_z
+from insights_pipeline.drift.statistics.rates import share_of, smallest_rise, tail_interval, weaker_z
 from insights_pipeline.drift.statistics.result import TestResult, status_of
 
 _PRIOR_N = 5.0  # traces that the pooled rate is worth in a series' own baseline rate
@@ -44,15 +44,23 @@ class Fit:
         return np.minimum(self.s2 * self.p0 * (1 - self.p0), _MAX_RHO)
 
 
-def fit(n: Floats, k: Floats, base: Mask, *, pool: Mask | None = None, c: Constants = DEFAULT) -> Fit:
-    """Rates and overdispersion of the baseline days.
+def fit(
+    n: Floats,
+    k: Floats,
+    base: Mask,
+    *,
+    pool: Mask | None = None,
+    most_days: int = BASELINE_DAYS,
+    c: Constants = DEFAULT,
+) -> Fit:
+    """Rates and overdispersion of the latest `most_days` days of `base`.
 
     p0 = (K + 5 P) / (N + 5); X2_d = n (phat − p0)² / (p0 q0), clipped at 25 (1 + .02 n); rho = Σ(X2 − 1) / Σ(n − 1) by
     moments, moderated across series as rho / (p0 q0), a variance of the log-odds. P, the prior of rho and phi come from
     the rows of `pool` (None: all). The overdispersion of rates is Laney's p' (2002) and the beta-binomial of Kleinman
     (1973).
     """
-    column, mask = latest(base & (n > 0), BASELINE_DAYS)
+    column, mask = latest(base & (n > 0), most_days)
     day_n = np.where(mask, pick(n, column), 0.0)
     day_k = np.where(mask, pick(k, column), 0.0)
     total, errors = day_n.sum(axis=1), day_k.sum(axis=1)
@@ -92,17 +100,19 @@ def compare(
     cap: float,
     alpha: float,
     pool: Mask | None = None,
+    most_days: int = BASELINE_DAYS,
     c: Constants = DEFAULT,
 ) -> TestResult:
     """Window rate against p0; effect is the difference of the rates.
 
     z as in `rates`, with 1 / (1 / n_eff,W + 1 / n_eff,B) trials, compared with t with min(d_i + d0, cap) degrees of
     freedom, and more where most of the variance is that of counts. The interval is that of the log-odds with the same
-    t, carried to the rates.
+    t, carried to the rates; where the tail is the weaker, Clopper and Pearson's at that level, which no rate near 0
+    stretches.
     """
     from scipy import special
 
-    model = fit(n, k, base, pool=pool, c=c)
+    model = fit(n, k, base, pool=pool, most_days=most_days, c=c)
     width = int(window.any(axis=0).sum()) or 1
     column, mask = latest(window & (n > 0), width)
     day_n = np.where(mask, pick(n, column), 0.0)
@@ -120,6 +130,9 @@ def compare(
     df = np.where(tested, with_known(days_df, share_of(scatter, found.se), c.cap_counts), np.nan)
     margin = special.stdtrit(df, 0.975) * found.se
     p_low, p_high = (special.expit(special.logit(p0) + found.log_odds + s * margin) for s in (-1, 1))
+    exact_low, exact_high = tail_interval(rate, trials, special.ndtr(-special.stdtrit(df, 0.975)))
+    p_low = np.where(found.by_tail, np.maximum(p_low, exact_low), p_low)
+    p_high = np.where(found.by_tail, np.minimum(p_high, exact_high), p_high)
     return TestResult(
         status=status,
         n=n_w,
@@ -163,10 +176,9 @@ def _magnitude(rate: Floats, p0: Floats) -> Floats:
 
 
 def _rise(p0: Floats, p1: Floats) -> Floats:
-    """From p0 to p1, but at least the floors: 1 pp and 1.2x."""
-    return np.asarray(
-        np.maximum(p1 - p0, np.maximum(floors.RATE_POINTS, p0 * np.expm1(floors.RATE_LOG_RATIO)))
-    )
+    """From p0 to p1, but at least the floors: 1 pp and 1.2x; NaN where that is beyond 1."""
+    rise = np.maximum(p1 - p0, np.maximum(floors.RATE_POINTS, p0 * np.expm1(floors.RATE_LOG_RATIO)))
+    return np.where(p0 + rise <= 1, rise, np.nan)
 
 
 def detectable(model: Fit, *, days: int, cap: float, alpha: float, c: Constants = DEFAULT) -> Floats:

@@ -31,7 +31,6 @@ class Location:
     days: Floats
     weekday: Floats
     weekday_var: Floats
-    sampling_var: Floats  # the part of var_mu that is not scatter between days
 
     def effect(self, weekday: Ints) -> Floats:
         """The weekday effect of each entry of `weekday` [series, width]."""
@@ -64,9 +63,8 @@ def locate(
     z = (y - mu[:, None]) / np.sqrt(v + tau2[:, None])
     share = tau2[:, None] / np.maximum(v + tau2[:, None], 1e-300)
     phi = autocorrelation(z, share, column, mask, c=c, pool=pool)
-    sampling = (a**2 * v).sum(axis=1)
-    var_mu = sampling + vif(m, phi) * (a**2).sum(axis=1) * tau2
-    return Location(mu, var_mu, tau2, d + c.prior_days, phi, m, effects, effect_var, sampling)
+    var_mu = (a**2 * v).sum(axis=1) + vif(m, phi) * (a**2).sum(axis=1) * tau2
+    return Location(mu, var_mu, tau2, d + c.prior_days, phi, m, effects, effect_var)
 
 
 def _weekdays(

@@ -9,7 +9,7 @@ import numpy as np
 from insights_pipeline.drift.constants import Constants
 from insights_pipeline.drift.statistics.arrays import Floats, Mask, latest, masked_median, pick
 from insights_pipeline.drift.statistics.location import Location, locate, weekday_variance
-from insights_pipeline.drift.statistics.moderation import capped, with_known
+from insights_pipeline.drift.statistics.moderation import capped
 
 WINDOW_DAYS = 14
 REFERENCE_DAYS = 56
@@ -40,7 +40,6 @@ class Contrast:
     difference: Floats
     se: Floats
     df: Floats  # of the variance between days, before any cap
-    share: Floats  # of se² that is scatter between days, and not sampling
     phi: float
 
     @property
@@ -90,39 +89,23 @@ def contrast(days: Observed, level: Location, shape: tuple[float, ...], *, c: Co
     lag = np.abs(np.subtract.outer(np.arange(width), np.arange(width)))
     memory = level.phi**lag
     between = ((a[:, :, None] * memory) * a[:, None, :]).sum(axis=(1, 2)) * level.tau2
-    sampling = (a**2 * np.where(use, v, 0.0)).sum(axis=1)
-    var = sampling + between + weekday_variance(level, a, weekday) + level.var_mu
+    var = (
+        (a**2 * np.where(use, v, 0.0)).sum(axis=1)
+        + between
+        + weekday_variance(level, a, weekday)
+        + level.var_mu
+    )
     enough = (level.days >= MIN_REFERENCE_DAYS) & (2 * use.sum(axis=1) >= (template > 0).sum())
     return Contrast(
         difference=np.where(enough, (a * np.where(use, shift, 0.0)).sum(axis=1), np.nan),
         se=np.where(enough, np.sqrt(np.maximum(var, 1e-300)), np.nan),
         df=np.where(enough, level.df, np.nan),
-        share=1 - (sampling + level.sampling_var) / np.maximum(var, 1e-300),
         phi=level.phi,
     )
 
 
-def weaker(first: Contrast, second: Contrast) -> Contrast:
-    """Of two views of the same change the one that says less; none where they disagree on the direction."""
-    take = np.abs(second.t) < np.abs(first.t)
-    agree = np.sign(first.t) == np.sign(second.t)
-    difference = np.where(take, second.difference, first.difference)
-    return Contrast(
-        difference=np.where(agree | np.isnan(difference), difference, 0.0),
-        se=np.where(take, second.se, first.se),
-        df=first.df,
-        share=np.where(take, second.share, first.share),
-        phi=first.phi,
-    )
-
-
-def degrees(found: Contrast, *, cap: float, most: float = 0.0) -> Floats:
-    """Degrees of freedom of t: at most `cap`, as days have heavier tails than a normal; `most` as in `with_known`."""
-    return with_known(capped(found.df, cap, found.phi), found.share, most)
-
-
-def p_value(found: Contrast, df: Floats) -> Floats:
-    """Two-sided, from t with `df` degrees of freedom."""
+def p_value(found: Contrast, *, cap: float) -> Floats:
+    """Two-sided, from t with at most `cap` degrees of freedom: days have heavier tails than a normal."""
     from scipy import special
 
-    return np.asarray(2 * special.stdtr(df, -np.abs(found.t)))
+    return np.asarray(2 * special.stdtr(capped(found.df, cap, found.phi), -np.abs(found.t)))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from insights_pipeline.drift.statistics.arrays import Floats
+from insights_pipeline.drift.statistics.arrays import Floats, Mask
 from insights_pipeline.drift.statistics.floors import POWER
 from insights_pipeline.drift.statistics.moderation import with_known
 
@@ -21,6 +21,7 @@ class Contrast(NamedTuple):
     z: Floats
     log_odds: Floats
     se: Floats
+    by_tail: Mask  # z is that of the binomial tail
 
 
 def weaker_z(rate: Floats, p0: Floats, n: Floats, trials: Floats, other: Floats) -> Contrast:
@@ -41,7 +42,7 @@ def weaker_z(rate: Floats, p0: Floats, n: Floats, trials: Floats, other: Floats)
     z = np.where(agree, np.sign(z_logit) * np.minimum(np.abs(z_beta), np.abs(z_logit)), 0.0)
     # widened where the tail is the weaker one, so that interval and p-value say the same
     se = np.where(np.abs(z) > 1e-6, np.abs(log_odds) / np.maximum(np.abs(z), 1e-6), se)
-    return Contrast(z, log_odds, se)
+    return Contrast(z, log_odds, se, np.abs(z_beta) < np.abs(z_logit))
 
 
 def share_of(scatter: Floats | float, se: Floats) -> Floats:
@@ -65,6 +66,16 @@ def tail_z(rate: Floats, p0: Floats, trials: Floats) -> Floats:
     return np.asarray(-special.ndtri(np.clip(tail, 1e-300, 1.0 - 1e-16)))
 
 
+def tail_interval(rate: Floats, trials: Floats, outside: Floats) -> tuple[Floats, Floats]:
+    """The rates whose binomial tails at fractional counts are `outside` on each side (Clopper and Pearson 1934)."""
+    from scipy import special
+
+    k = np.clip(rate, 0.0, 1.0) * trials
+    low = special.betaincinv(np.maximum(k, 1e-9), trials - k + 1, outside)
+    high = special.betaincinv(k + 1, np.maximum(trials - k, 1e-9), 1 - outside)
+    return np.where(k > 0, low, 0.0), np.where(k < trials, high, 1.0)
+
+
 def smallest_rise(
     p0: Floats,
     n: Floats,
@@ -76,7 +87,7 @@ def smallest_rise(
     scatter: Floats | float = np.inf,
     most: float = 0.0,
 ) -> Floats:
-    """The smallest true rate above p0 that `weaker_z` finds at two-sided level `alpha` with 80 % power; at most 1.
+    """The smallest true rate above p0 that `weaker_z` finds at two-sided level `alpha` with 80 % power; NaN if none.
 
     The critical rate by bisection, and from it up by the deviation of a rate there: a rate of few traces scatters by
     more the higher it is, so the deviation under the null would promise too much or too little.
@@ -87,12 +98,18 @@ def smallest_rise(
     usable = np.where(df > 0, df, np.nan)
     start = special.logit(np.clip(p0, _EDGE, 1 - _EDGE))
     low, high = start, start + _REACH
+
+    def is_found(log_odds: Floats) -> Mask:
+        seen = weaker_z(special.expit(log_odds), p0, n, trials, other)
+        freedom = with_known(usable, share_of(scatter, seen.se), most)
+        return np.asarray(seen.z >= special.stdtrit(freedom, 1 - alpha / 2))
+
+    possible = is_found(high)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        seen = weaker_z(special.expit(middle), p0, n, trials, other)
-        freedom = with_known(usable, share_of(scatter, seen.se), most)
-        found = seen.z >= special.stdtrit(freedom, 1 - alpha / 2)
+        found = is_found(middle)
         low, high = np.where(found, low, middle), np.where(found, middle, high)
     critical = special.expit(high)
     deviation = np.sqrt(other + 1 / (n * critical * (1 - critical) + 0.5))
-    return np.asarray(special.expit(high + special.stdtrit(usable, POWER) * deviation))
+    risen = special.expit(high + special.stdtrit(usable, POWER) * deviation)
+    return np.where(possible, risen, np.nan)

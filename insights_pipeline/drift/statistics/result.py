@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import IntEnum
 
 import numpy as np
@@ -54,3 +54,15 @@ def status_of(*, learning: Mask, no_data: Mask) -> tuple[Ints, Mask]:
     status[no_data] = Status.NO_DATA
     status[learning] = Status.LEARNING
     return status, status == Status.TESTED
+
+
+def stronger(first: TestResult, second: TestResult) -> TestResult:
+    """Of two looks at the same series, row by row, the one whose p is smaller; that p times the number of looks."""
+    take = np.isfinite(second.p) & ~(first.p <= second.p)
+    chosen = {
+        one.name: np.where(take, getattr(second, one.name), getattr(first, one.name))
+        for one in fields(TestResult)
+        if one.name != "parts"
+    }
+    parts = {name: np.where(take, second.parts[name], part) for name, part in first.parts.items()}
+    return TestResult(**{**chosen, "p": np.minimum(2 * chosen["p"], 1.0)}, parts=parts)

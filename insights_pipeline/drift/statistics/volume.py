@@ -186,9 +186,10 @@ def _trials(share: Floats, total: Floats, between: Floats) -> Floats:
 
 
 def _rise(share: Floats, risen: Floats) -> Floats:
-    """Relative rise from `share`; at least the floors of factor and points."""
+    """Relative rise from `share`; at least the floors of factor and points; NaN where that is beyond all traffic."""
     least = np.maximum(np.expm1(floors.SHARE_LOG_RATIO), floors.SHARE_POINTS / share)
-    return np.asarray(np.maximum(risen / share - 1, least))
+    rise = np.maximum(risen / share - 1, least)
+    return np.where(share * (1 + rise) <= 1, rise, np.nan)
 
 
 def _magnitude(count: Floats, expected: Floats, usual: Floats, total: Floats) -> Floats:
