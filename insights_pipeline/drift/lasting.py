@@ -176,7 +176,7 @@ def _rates(panel: Panel, base: Mask, window: Mask, view: _View, alpha: float, c:
                 panel.error_k,
                 base,
                 inside,
-                cap=view.cap,
+                cap=c.cap_day,
                 alpha=alpha,
                 pool=panel.pooled,
                 most_days=REFERENCE_DAYS,
