@@ -69,10 +69,11 @@ class Constants:
     cap_three: float = 10.0
     cap_week: float = 10.0
     cap_lasting: float = 16.0
-    # … of an error rate whose variance is mostly that of its counts, which is known: on the first day errors in 15 % more
-    # traces are told in a third of the cases instead of none (rare world, seeds 0 to 15), for 9 false items instead of
-    # 7 there and 13 instead of 11 in base 0 to 19. Days of errors scatter wildly, so that of several days the scatter
-    # is trusted as far as that of one: at cap_week and cap_lasting 12 items of the rough world were false, not 7.
+    # … of an error rate whose variance is mostly that of its counts, which is known: on the first day errors in 15 %
+    # more traces are told in a third of the cases instead of none (rare world, seeds 0 to 15), for 9 false items
+    # instead of 7 there and 13 instead of 11 in base 0 to 19. Days of errors scatter wildly, so that of several days
+    # the scatter is trusted as far as that of one: at cap_week and cap_lasting 12 of the rough world's items were
+    # false (seeds 0 to 11), at cap_day 7.
     cap_counts: float = 15.0
     prior_days_long: float = 3.0  # d0 where 56 days are known; intents differ by exp(±.5) in their scatter
     clip: float = 2.5  # deviations from its window's median that a day counts at most in a contrast
