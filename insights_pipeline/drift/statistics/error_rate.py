@@ -107,8 +107,7 @@ def compare(
 
     z as in `rates`, with 1 / (1 / n_eff,W + 1 / n_eff,B) trials, compared with t with min(d_i + d0, cap) degrees of
     freedom, and more where most of the variance is that of counts. The interval is that of the log-odds with the same
-    t, carried to the rates; where the tail is the weaker, Clopper and Pearson's at that level, which no rate near 0
-    stretches.
+    t, carried to the rates; where the tail is the weaker or all or none failed, Clopper and Pearson's at that level.
     """
     from scipy import special
 
@@ -131,8 +130,9 @@ def compare(
     margin = special.stdtrit(df, 0.975) * found.se
     p_low, p_high = (special.expit(special.logit(p0) + found.log_odds + s * margin) for s in (-1, 1))
     exact_low, exact_high = tail_interval(rate, trials, special.ndtr(-special.stdtrit(df, 0.975)))
-    p_low = np.where(found.by_tail, np.maximum(p_low, exact_low), p_low)
-    p_high = np.where(found.by_tail, np.minimum(p_high, exact_high), p_high)
+    edge = (rate <= 0) | (rate >= 1)  # where log-odds have no width
+    p_low = np.where(edge, exact_low, np.where(found.by_tail, np.maximum(p_low, exact_low), p_low))
+    p_high = np.where(edge, exact_high, np.where(found.by_tail, np.minimum(p_high, exact_high), p_high))
     return TestResult(
         status=status,
         n=n_w,
