@@ -174,13 +174,13 @@ def send_brief(
 
 
 def _points(names: list[str]) -> list[ContactPoint]:
+    from insights_pipeline.notify import ContactPointError, named
     from insights_pipeline.wiring import brief_points, contact_points
 
-    there = contact_points()
-    if unknown := [name for name in names if name not in there]:
-        known = ", ".join(sorted(there)) or "none: set INSIGHTS_CONTACT_POINTS"
-        fail(f"there is no contact point {', '.join(map(repr, unknown))}; known are {known}")
-    points = [there[name] for name in dict.fromkeys(names)] if names else brief_points()
+    try:
+        points = named(contact_points(), names) if names else brief_points()
+    except ContactPointError as error:
+        fail(str(error))
     if not points:
         fail("nobody to send to: name a contact point by --to, or set INSIGHTS_BRIEF_TO")
     return points

@@ -36,7 +36,7 @@ from insights_pipeline.drift.statistics.persistence import (
     p_value,
     reference,
 )
-from insights_pipeline.drift.statistics.result import Status, TestResult, status_of, stronger
+from insights_pipeline.drift.statistics.result import Status, TestResult, status_of, strongest
 from insights_pipeline.lake import DayRange
 
 METRICS = (*NUMERIC, LATENCY_P95, ERRORS)
@@ -114,37 +114,32 @@ class _Seen:
 
     def result(self, view: _View, *, blocked: Mask, alpha: float) -> TestResult:
         """The shape of `view` that shows most, and its p times the number of shapes."""
+        window = _latest(self._days.window, view.days)
+        found = strongest([self._look(shape, view, window, blocked, alpha) for shape in view.shapes])
+        return covered(found, self._valid, self._traces, self._days.reference, window, c=self._c)
+
+    def _look(
+        self, shape: tuple[float, ...], view: _View, window: Mask, blocked: Mask, alpha: float
+    ) -> TestResult:
         from scipy import special
 
         c, level = self._c, self._level
-        seen = [contrast(self._days, level, shape, c=c) for shape in view.shapes]
-        seen = [replace(one, df=one.df + view.prior) for one in seen]
-        p, best = p_value(seen[0], cap=view.cap), seen[0]
-        for other in seen[1:]:
-            p_other = p_value(other, cap=view.cap)
-            use = np.isfinite(p_other) & ~(p <= p_other)
-            p = np.where(use, p_other, p)
-            best = replace(
-                best,
-                difference=np.where(use, other.difference, best.difference),
-                se=np.where(use, other.se, best.se),
-                df=np.where(use, other.df, best.df),
-            )
-        df = capped(best.df, view.cap, best.phi)
-        window = _latest(self._days.window, view.days)
+        seen = contrast(self._days, level, shape, c=c)
+        seen = replace(seen, df=seen.df + view.prior)
+        p, df = p_value(seen, cap=view.cap), capped(seen.df, view.cap, seen.phi)
         n, baseline_n = (np.where(mask, self._n, 0.0).sum(axis=1) for mask in (window, self._days.reference))
         status, tested = status_of(
-            learning=np.isnan(best.difference) | (baseline_n < c.min_base_n),
+            learning=np.isnan(seen.difference) | (baseline_n < c.min_base_n),
             no_data=n < c.min_n,
         )
         status = np.where(tested & blocked, int(Status.COVERAGE), status)
         tested = tested & ~blocked
-        shift = np.where(tested, best.difference, np.nan)
-        se = np.where(tested, best.se, np.nan)
+        shift = np.where(tested, seen.difference, np.nan)
+        se = np.where(tested, seen.se, np.nan)
         margin = special.stdtrit(df, 0.975) * se
         before = np.exp(level.mu)
         floor = floors.LOG_RATIO_P95 if self._metric == LATENCY_P95 else floors.LOG_RATIO
-        found = TestResult(
+        return TestResult(
             status=status,
             n=n,
             baseline_n=baseline_n,
@@ -156,11 +151,10 @@ class _Seen:
             high=np.expm1(shift + margin),
             statistic=shift / se,
             df=np.where(tested, df, np.nan),
-            p=np.where(tested, np.minimum(len(seen) * p, 1.0), np.nan),
+            p=np.where(tested, p, np.nan),
             magnitude=np.abs(shift) / floor,
             smallest_detectable=np.expm1(floors.reach(alpha, df) * se),
         )
-        return covered(found, self._valid, self._traces, self._days.reference, window, c=c)
 
 
 def _rates(panel: Panel, base: Mask, window: Mask, view: _View, alpha: float, c: Constants) -> TestResult:
@@ -183,7 +177,7 @@ def _rates(panel: Panel, base: Mask, window: Mask, view: _View, alpha: float, c:
                 c=replace(c, prior_days=c.prior_days_long + view.prior, min_days=MIN_REFERENCE_DAYS),
             )
         )
-    return looks[0] if len(looks) == 1 else stronger(looks[0], looks[1])
+    return strongest(looks)
 
 
 def _latest(mask: Mask, days: int) -> Mask:

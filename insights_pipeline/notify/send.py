@@ -54,12 +54,12 @@ def check(point: ContactPoint, config: Outbound) -> str:
     return said
 
 
-def named(points: Mapping[str, ContactPoint], names: Iterable[str], what: str) -> list[ContactPoint]:
-    """The points of these names, each once. Raises ContactPointError, which names `what`, for an unknown name."""
+def named(points: Mapping[str, ContactPoint], names: Iterable[str], what: str = "") -> list[ContactPoint]:
+    """The points of these names, each once. Raises ContactPointError, naming the setting `what`, for an unknown one."""
     wanted = list(dict.fromkeys(names))
     if unknown := [name for name in wanted if name not in points]:
         known = ", ".join(sorted(points)) or "none: set INSIGHTS_CONTACT_POINTS"
         raise ContactPointError(
-            f"{what}: there is no contact point {', '.join(map(repr, unknown))}; known are {known}"
+            f"{what and what + ': '}there is no contact point {', '.join(map(repr, unknown))}; known are {known}"
         )
     return [points[name] for name in wanted]

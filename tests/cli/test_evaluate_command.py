@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -12,23 +11,12 @@ from typer.testing import CliRunner, Result
 
 from insights_pipeline.cli.evaluate import evaluate
 from insights_pipeline.lake import Lake, rows_to_table
-from insights_pipeline.settings import settings
 from tests.intents.streams import wording
 
 INTENTS = ("order", "refund", "password", "invoice", "address", "loyalty")
 
 app = typer.Typer()
 app.command()(evaluate)
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty working folder with settings of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("INSIGHTS_LAKE_URI", str(tmp_path / "data/lake"))
-    settings.cache_clear()
-    yield tmp_path
-    settings.cache_clear()
 
 
 def run(*arguments: str) -> Result:

@@ -10,7 +10,6 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -72,19 +71,10 @@ def test_nothing_is_shortened_or_wrapped_in_a_pipe(capsys: pytest.CaptureFixture
     assert lines[2].split() == ["[red]x", "[31m"]
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("INSIGHTS_LAKE_URI", str(tmp_path / "lake"))
-    settings.cache_clear()
-    yield tmp_path
-    settings.cache_clear()
-
-
 @pytest.mark.parametrize("option", ["--from", "--to"])
 def test_days_that_are_yet_to_come_are_not_run(home: Path, option: str) -> None:
     first, coming = today() - timedelta(days=9), today() + timedelta(days=2)
-    lake = Lake(str(home / "lake"))
+    lake = Lake(str(home / "data/lake"))
     lake.append("spans", rows_to_table("spans", [{"date": first, "trace_id": "t"}]))
     result = CliRunner().invoke(app, ["run", option, str(coming)])
     assert result.exit_code == 2

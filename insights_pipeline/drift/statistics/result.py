@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
 
 import numpy as np
@@ -56,13 +56,16 @@ def status_of(*, learning: Mask, no_data: Mask) -> tuple[Ints, Mask]:
     return status, status == Status.TESTED
 
 
-def stronger(first: TestResult, second: TestResult) -> TestResult:
-    """Of two looks at the same series, row by row, the one whose p is smaller; that p times the number of looks."""
-    take = np.isfinite(second.p) & ~(first.p <= second.p)
-    chosen = {
-        one.name: np.where(take, getattr(second, one.name), getattr(first, one.name))
-        for one in fields(TestResult)
-        if one.name != "parts"
-    }
-    parts = {name: np.where(take, second.parts[name], part) for name, part in first.parts.items()}
-    return TestResult(**{**chosen, "p": np.minimum(2 * chosen["p"], 1.0)}, parts=parts)
+def strongest(looks: Sequence[TestResult]) -> TestResult:
+    """Of several looks at the same series, row by row, the one with the smallest p, times the number of looks."""
+    best = looks[0]
+    for other in looks[1:]:
+        take = np.isfinite(other.p) & ~(best.p <= other.p)
+        chosen = {
+            one.name: np.where(take, getattr(other, one.name), getattr(best, one.name))
+            for one in fields(TestResult)
+            if one.name != "parts"
+        }
+        parts = {name: np.where(take, other.parts[name], part) for name, part in best.parts.items()}
+        best = TestResult(**chosen, parts=parts)
+    return replace(best, p=np.minimum(len(looks) * best.p, 1.0))
